@@ -1,0 +1,279 @@
+"""The action space: buttons, camera bins and the policy's joint actions (VPT, appendix C; the released action mapping).
+
+Three forms of the same action, each an array with a leading N:
+
+- recorded: buttons (N, 20) of 0 and 1, camera (N, 2) in degrees
+- factored, what the IDM predicts: buttons (N, 20), camera bins (N, 2)
+- joint, what the policy predicts: one of 8,641 button combinations (N,), one of 121 camera choices (N,)
+
+The camera's order is pitch (mouse dy) first, yaw (mouse dx) second. All numbers come from an `ActionSchema`, a JSON
+file in `models/schemas/`, so another game needs a file and no code.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+SCHEMAS = Path(__file__).parent / "schemas"
+MAX_JOINT_BUTTONS = 100_000  # a softmax wider than this is a schema mistake, not an action space
+
+
+@dataclass(frozen=True)
+class CameraSpec:
+    """How mouse motion becomes camera bins: clip to +-maxval, mu-law, then evenly spaced bins."""
+
+    degrees_per_pixel: float
+    """Degrees of camera motion for one pixel of recorded mouse motion."""
+    bins: int
+    """Bins per axis, an odd number: the middle one is "no motion"."""
+    maxval_degrees: float
+    """Largest motion per frame that is told apart, in degrees."""
+    mu: float
+    """Mu-law constant: larger means finer bins around zero."""
+
+
+@dataclass(frozen=True)
+class ButtonGroup:
+    """Buttons of which the joint action holds at most one."""
+
+    name: str
+    buttons: tuple[str, ...]
+    conflict: Literal["last", "none"]
+    """What several pressed at once become: the last of `buttons` that is pressed, or none of them."""
+
+
+@dataclass(frozen=True)
+class ActionSchema:
+    """The action space of one game."""
+
+    name: str
+    buttons: tuple[str, ...]
+    """Button names; their order is the order of the model's outputs."""
+    keys: tuple[tuple[str, str], ...]
+    """(key name as recorded, button) pairs; several keys may press one button."""
+    mouse_buttons: tuple[tuple[int, str], ...]
+    """(mouse button number as recorded, button) pairs."""
+    camera: CameraSpec
+    groups: tuple[ButtonGroup, ...]
+    """Groups whose product is the joint action, the slowest index first."""
+    alone: tuple[str, ...]
+    """Buttons that exclude everything else, camera included; the last joint actions."""
+
+    def __post_init__(self) -> None:
+        grouped = [button for group in self.groups for button in group.buttons] + list(self.alone)
+        if sorted(grouped) != sorted(self.buttons):
+            raise ValueError(f"schema {self.name}: expected each button in exactly one group or in `alone`, got "
+                             f"buttons {sorted(self.buttons)} and groups of {sorted(grouped)}; edit the schema file")
+        unknown = {b for _, b in (*self.keys, *self.mouse_buttons)} - set(self.buttons)
+        if unknown:
+            raise ValueError(f"schema {self.name}: keys press unknown buttons {sorted(unknown)}; edit the schema file")
+        if self.camera.bins % 2 == 0 or self.camera.bins < 3:
+            raise ValueError(f"schema {self.name}: expected an odd number of camera bins, got {self.camera.bins}")
+        if len(self.buttons) > 32:
+            raise ValueError(f"schema {self.name}: expected at most 32 buttons (uint32 mask), got {len(self.buttons)}")
+        if self.n_joint_buttons > MAX_JOINT_BUTTONS:
+            raise ValueError(f"schema {self.name}: {self.n_joint_buttons} joint actions, at most {MAX_JOINT_BUTTONS}; "
+                             "put more buttons into one group")
+
+    @property
+    def null_bin(self) -> int:
+        """The camera bin of "no motion"."""
+        return self.camera.bins // 2
+
+    @property
+    def n_combinations(self) -> int:
+        """Joint button actions without the `alone` ones: the product of the groups, times camera moves or not."""
+        return 2 * prod(len(group.buttons) + 1 for group in self.groups)
+
+    @property
+    def n_joint_buttons(self) -> int:
+        """Size of the policy's button head (8,641 for minecraft)."""
+        return self.n_combinations + len(self.alone)
+
+    @property
+    def n_joint_camera(self) -> int:
+        """Size of the policy's camera head (121 for minecraft)."""
+        return self.camera.bins**2
+
+    @property
+    def null_camera(self) -> int:
+        """The joint camera choice of "no motion" (60 for minecraft)."""
+        return self.null_bin * self.camera.bins + self.null_bin
+
+
+@lru_cache
+def load_schema(name: str = "minecraft") -> ActionSchema:
+    """Read a schema by name from `models/schemas/`, or from a path that ends in `.json`.
+
+    Raises:
+        ValueError: no such schema, or one that contradicts itself.
+    """
+    path = Path(name) if name.endswith(".json") else SCHEMAS / f"{name}.json"
+    if not path.is_file():
+        known = sorted(p.stem for p in SCHEMAS.glob("*.json"))
+        raise ValueError(f"expected one of the schemas {known} or a path to a .json file, got {name!r}")
+    return _parse_schema(json.loads(path.read_text()), path)
+
+
+def _parse_schema(raw: dict[str, Any], path: Path) -> ActionSchema:
+    try:
+        return ActionSchema(
+            name=raw["name"],
+            buttons=tuple(raw["buttons"]),
+            keys=tuple(raw["keys"].items()),
+            mouse_buttons=tuple((int(number), button) for number, button in raw["mouse_buttons"].items()),
+            camera=CameraSpec(**raw["camera"]),
+            groups=tuple(ButtonGroup(g["name"], tuple(g["buttons"]), g["conflict"]) for g in raw["groups"]),
+            alone=tuple(raw["alone"]),
+        )
+    except (KeyError, TypeError) as error:
+        example = SCHEMAS / "minecraft.json"
+        raise ValueError(f"{path}: not an action schema ({error}); compare with {example}") from error
+
+
+MINECRAFT = load_schema("minecraft")
+BUTTONS = MINECRAFT.buttons
+
+
+def camera_to_bins(degrees: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
+    """Camera motion (N, 2) in degrees (pitch, yaw) to bins (N, 2) int64.
+
+    Works in float64: the released labeller truncated to whole degrees, which puts 42 of 141 small motions wrong.
+    """
+    spec = schema.camera
+    scaled = np.clip(np.asarray(degrees, dtype=np.float64), -spec.maxval_degrees, spec.maxval_degrees)
+    scaled /= spec.maxval_degrees
+    if not np.isfinite(scaled).all():
+        raise ValueError("expected finite camera motion in degrees, got NaN; drop these frames first")
+    warped = np.sign(scaled) * np.log1p(spec.mu * np.abs(scaled)) / np.log1p(spec.mu)
+    return np.round((warped + 1) * schema.null_bin).astype(np.int64)
+
+
+def bins_to_camera(bins: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
+    """Camera bins (N, 2) to the degrees (N, 2) float64 of the bins' centres."""
+    spec = schema.camera
+    warped = _checked_bins(bins, schema) / schema.null_bin - 1.0
+    return np.sign(warped) * ((1.0 + spec.mu) ** np.abs(warped) - 1.0) / spec.mu * spec.maxval_degrees
+
+
+def to_joint(
+    buttons: np.ndarray, camera_bins: np.ndarray, schema: ActionSchema = MINECRAFT
+) -> tuple[np.ndarray, np.ndarray]:
+    """Factored actions to joint ones: buttons (N, 20), bins (N, 2) -> (N,) and (N,) int64.
+
+    Conflicts go as in the released mapping: forward with back and left with right cancel, sneak wins over sprint,
+    the highest hotbar key wins, inventory excludes all else.
+    """
+    pressed = _checked_buttons(buttons, schema)
+    bins = _checked_bins(camera_bins, schema)
+    if len(pressed) != len(bins):
+        raise ValueError(f"expected as many buttons as camera bins, got {len(pressed)} and {len(bins)}")
+    index = np.zeros(len(pressed), dtype=np.int64)
+    for group in schema.groups:
+        columns = pressed[:, [schema.buttons.index(button) for button in group.buttons]]
+        index = index * (len(group.buttons) + 1) + _group_choice(columns, group.conflict)
+    index = index * 2 + (bins != schema.null_bin).any(axis=1)
+    camera = bins[:, 0] * schema.camera.bins + bins[:, 1]
+    for offset, button in enumerate(schema.alone):
+        alone = pressed[:, schema.buttons.index(button)]
+        index = np.where(alone, schema.n_combinations + offset, index)
+        camera = np.where(alone, schema.null_camera, camera)
+    return index, camera
+
+
+def from_joint(
+    joint_buttons: np.ndarray, joint_camera: np.ndarray, schema: ActionSchema = MINECRAFT
+) -> tuple[np.ndarray, np.ndarray]:
+    """Joint actions (N,), (N,) to buttons (N, 20) and camera bins (N, 2), both int64.
+
+    The camera is ignored, so "no motion", where the joint button action says that the camera rests.
+    """
+    table = _joint_table(schema)
+    index = _checked_index(joint_buttons, schema.n_joint_buttons, "joint_buttons")
+    camera = _checked_index(joint_camera, schema.n_joint_camera, "joint_camera")
+    bins = np.stack([camera // schema.camera.bins, camera % schema.camera.bins], axis=1)
+    moves = camera_is_used(index, schema)
+    return table[index].astype(np.int64), np.where(moves[:, None], bins, schema.null_bin)
+
+
+def camera_is_used(joint_buttons: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
+    """(N,) bool: does this joint action move the camera? Where not, the camera's loss is masked (paper, E.3)."""
+    index = np.asarray(joint_buttons)
+    return (index < schema.n_combinations) & (index % 2 == 1)
+
+
+def null_mask(buttons: np.ndarray, camera_bins: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
+    """(N,) bool: is this the null action?
+
+    Null is decided after the transform to the policy's action space, as in the paper: nothing pressed *there* and
+    the camera in its middle bin. So forward with back is null, and so is a mouse motion below 0.27 degrees.
+    """
+    index, _ = to_joint(buttons, camera_bins, schema)
+    return index == 0
+
+
+def pack_buttons(buttons: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
+    """Buttons (N, 20) to one uint32 mask each (N,): bit i is the schema's button i."""
+    weights = np.uint32(1) << np.arange(len(schema.buttons), dtype=np.uint32)
+    return (_checked_buttons(buttons, schema) * weights).sum(axis=1, dtype=np.uint32)
+
+
+def unpack_buttons(masks: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
+    """Masks (N,) of `pack_buttons` to buttons (N, 20) bool."""
+    packed = np.asarray(masks).astype(np.uint32)
+    if (packed >> np.uint32(len(schema.buttons) - 1) > 1).any():
+        raise ValueError(f"expected masks of {len(schema.buttons)} buttons ({schema.name}), got a higher bit; "
+                         "were these written with another schema?")
+    bits = np.arange(len(schema.buttons), dtype=np.uint32)
+    return ((packed[:, None] >> bits) & np.uint32(1)).astype(bool)
+
+
+def _group_choice(pressed: np.ndarray, conflict: str) -> np.ndarray:
+    """(N, k) bool to (N,): 0 for none of the group, else 1 + the column that counts."""
+    k = pressed.shape[1]
+    choice = np.where(pressed.any(axis=1), k - pressed[:, ::-1].argmax(axis=1), 0)
+    return np.where(pressed.sum(axis=1) > 1, 0, choice) if conflict == "none" else choice
+
+
+@lru_cache
+def _joint_table(schema: ActionSchema) -> np.ndarray:
+    """(n_joint_buttons, n_buttons) uint8: the buttons that each joint action presses."""
+    table = np.zeros((schema.n_joint_buttons, len(schema.buttons)), dtype=np.uint8)
+    rest = np.arange(schema.n_combinations) // 2
+    for group in reversed(schema.groups):
+        rest, choice = np.divmod(rest, len(group.buttons) + 1)
+        for i, button in enumerate(group.buttons):
+            table[: schema.n_combinations, schema.buttons.index(button)] = choice == i + 1
+    for offset, button in enumerate(schema.alone):
+        table[schema.n_combinations + offset, schema.buttons.index(button)] = 1
+    return table
+
+
+def _checked_buttons(buttons: np.ndarray, schema: ActionSchema) -> np.ndarray:
+    array = np.asarray(buttons)
+    if array.ndim != 2 or array.shape[1] != len(schema.buttons):
+        raise ValueError(f"expected buttons (N, {len(schema.buttons)}) of schema {schema.name}, got {array.shape}")
+    return array.astype(bool)
+
+
+def _checked_bins(bins: np.ndarray, schema: ActionSchema) -> np.ndarray:
+    array = np.asarray(bins)
+    if array.ndim != 2 or array.shape[1] != 2 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"expected integer camera bins (N, 2), got {array.dtype} {array.shape}")
+    if array.size and (array.min() < 0 or array.max() >= schema.camera.bins):
+        raise ValueError(f"expected camera bins in 0..{schema.camera.bins - 1}, got {array.min()}..{array.max()}")
+    return array.astype(np.int64)
+
+
+def _checked_index(values: np.ndarray, size: int, name: str) -> np.ndarray:
+    array = np.asarray(values)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        raise ValueError(f"expected integer {name} (N,), got {array.dtype} {array.shape}")
+    if array.size and (array.min() < 0 or array.max() >= size):
+        raise ValueError(f"expected {name} in 0..{size - 1}, got {array.min()}..{array.max()}")
+    return array.astype(np.int64)

@@ -1,0 +1,148 @@
+"""The inverse dynamics model (VPT, section 3 and appendix D): a window of frames in, the action of each frame out.
+
+It sees the past and the future, which makes the task far easier than acting. The released graph is: a temporal
+convolution over 5 frames, Impala stacks per frame, transformer blocks without mask, two heads. `front="correlation"`
+keeps that family and adds what small budgets need, see `models/motion.py`.
+
+`lastlayer`: the released forward pass computes this layer and throws the result away, so by default it is skipped
+here, though its tensors are loaded and saved. `use_lastlayer=True` runs it, as the paper's text has it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.actions import MINECRAFT
+from models.attention import Transformer
+from models.backbone import CategoricalHead, ImageEncoder, NormLayer, check_frames, dense
+from models.motion import MotionEncoder
+from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
+
+KIND = "idm"
+
+
+@dataclass(frozen=True, kw_only=True)
+class IDMConfig:
+    """The released net arguments that vary, under their released names, and the choice of front end."""
+
+    hidsize: int
+    """Width of the transformer."""
+    attention_heads: int
+    """Heads per block; divides `hidsize`."""
+    timesteps: int = 128
+    """Frames per window in training and labelling. Any number may be passed to `forward`."""
+    n_recurrence_layers: int = 2
+    """Transformer blocks."""
+    pointwise_ratio: int = 4
+    """Width of the MLP over `hidsize`."""
+    impala_width: int = 1
+    """Multiplies `impala_chans`."""
+    impala_chans: tuple[int, ...] = (16, 32, 32)
+    """Channels of the Impala stacks before `impala_width`."""
+    conv3d_outchan: int = 128
+    """Channels of the temporal convolution (`conv3d_params.outchan`)."""
+    conv3d_taps: int = 5
+    """Frames the temporal convolution sees, centred; an odd number (`conv3d_params.kernel_size[0]`)."""
+    temperature: float = 1.0
+    """Logits are divided by it."""
+    use_lastlayer: bool = False
+    """Run `lastlayer` between transformer and heads. The released code does not."""
+    front: Literal["conv3d", "correlation"] = "conv3d"
+    """"conv3d": the released model. "correlation": pooled input and a cost volume between neighbouring frames."""
+    n_buttons: int = len(MINECRAFT.buttons)
+    """Two-way choices."""
+    n_camera_bins: int = MINECRAFT.camera.bins
+    """Choices per camera axis."""
+
+    def __post_init__(self) -> None:
+        if self.hidsize % self.attention_heads:
+            raise ValueError(f"expected attention_heads to divide hidsize {self.hidsize}, got {self.attention_heads}")
+        if self.front not in ("conv3d", "correlation"):
+            raise ValueError(f"expected front 'conv3d' or 'correlation', got {self.front!r}")
+        if self.conv3d_taps % 2 == 0:
+            raise ValueError(f"expected an odd conv3d_taps, got {self.conv3d_taps}")
+        if self.temperature <= 0:
+            raise ValueError(f"expected temperature > 0, got {self.temperature}")
+
+
+class InverseActionNet(nn.Module):
+    """Everything below the heads. `net` in the released weights."""
+
+    def __init__(self, config: IDMConfig):
+        super().__init__()
+        self.use_lastlayer = config.use_lastlayer
+        channels = [c * config.impala_width for c in config.impala_chans]
+        if config.front == "conv3d":
+            taps, width = config.conv3d_taps, config.conv3d_outchan
+            self.conv3d_layer = NormLayer(nn.Conv3d(3, width, (taps, 1, 1), padding=(taps // 2, 0, 0)))
+            self.img_process = ImageEncoder(width, channels, config.hidsize, side=128, first_norm=True)
+        else:
+            self.motion_process = MotionEncoder(
+                channels, config.hidsize, conv3d_outchan=config.conv3d_outchan, taps=config.conv3d_taps
+            )
+        self.recurrent_layer = Transformer(
+            layers=config.n_recurrence_layers,
+            hidsize=config.hidsize,
+            heads=config.attention_heads,
+            maxlen=0,
+            pointwise_ratio=config.pointwise_ratio,
+        )
+        self.lastlayer = dense(config.hidsize, config.hidsize).requires_grad_(config.use_lastlayer)
+        self.final_ln = nn.LayerNorm(config.hidsize)
+        self.front = config.front
+
+    def forward(self, frames: Tensor) -> Tensor:
+        x = self._released_front(frames) if self.front == "conv3d" else self.motion_process(frames)
+        x = F.relu(self.recurrent_layer(x))
+        return self.final_ln(self.lastlayer(x) if self.use_lastlayer else x)
+
+    def _released_front(self, frames: Tensor) -> Tensor:
+        """(B, T, H, W, 3) -> (B, T, E). One sequence at a time: its 128 channels take 1 GiB."""
+        encoded = []
+        for sequence in frames:
+            x = self.conv3d_layer(sequence.permute(3, 0, 1, 2).float() / 255.0)  # (C, T, H, W)
+            encoded.append(self.img_process(x.transpose(0, 1)))
+        return torch.stack(encoded)
+
+
+class InverseDynamicsModel(nn.Module):
+    """The IDM. `InverseDynamicsModel(config)` is random; `InverseDynamicsModel.load(directory)` reads a saved one."""
+
+    def __init__(self, config: IDMConfig):
+        super().__init__()
+        self.config = config
+        self.net = InverseActionNet(config)
+        self.pi_head = nn.ModuleDict({
+            "buttons": CategoricalHead(config.hidsize, (config.n_buttons, 2), config.temperature),
+            "camera": CategoricalHead(config.hidsize, (2, config.n_camera_bins), config.temperature),
+        })
+
+    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+        """Log-probabilities of each frame's action, from the whole window.
+
+        Args:
+            frames: uint8 (B, T, 128, 128, 3) RGB, one continuous 20 Hz window per row.
+
+        Returns:
+            {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}.
+        """
+        check_frames(frames)
+        latent = self.net(frames)
+        return {name: head(latent) for name, head in self.pi_head.items()}
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read a saved model, in evaluation mode on the CPU. ValueError if the files do not fit exactly."""
+        values, tensors = load_model(directory, KIND)
+        with torch.device("meta"):
+            model = cls(config_from_dict(IDMConfig, values, directory))
+        load_strict(model, tensors, directory)
+        return model.eval()
+
+    def save(self, directory: str | Path) -> None:
+        """Write `model.json` and `weights.safetensors`."""
+        save_model(directory, KIND, config_to_dict(self.config), self.state_dict())

@@ -1,0 +1,166 @@
+"""How good predicted actions are, in pure numpy: buttons (N, 20) bool, camera (N, 2) degrees of pitch and yaw.
+
+The paper reports "keypress accuracy" without defining it. Per key, "always released" already scores about 95 %, so
+every accuracy here stands beside two baselines that look at no picture at all:
+
+- always released: no button, no camera motion;
+- persistence: the *true* action of the frame before. It knows more than any model and still finds no event in time.
+
+The honest figure is the event F1: a press or release counts only on the exact frame on which it happens.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from models.actions import BUTTONS, bins_to_camera, camera_to_bins
+
+CAMERA_LIMIT_DEG = 10.0
+"""The camera bins end here; beyond it a prediction cannot follow, so R2 is taken on clipped degrees."""
+MIN_OCCURRENCES = 50
+"""Events a button needs before it enters a macro average."""
+AXES = ("pitch", "yaw")
+
+
+def prf(predicted: np.ndarray, true: np.ndarray) -> dict[str, float | int]:
+    """Precision, recall and F1 of two bool arrays of one shape; `count` is how often the truth is True."""
+    hits = int((predicted & true).sum())
+    claimed, count = int(predicted.sum()), int(true.sum())
+    precision = hits / claimed if claimed else 0.0
+    recall = hits / count if count else 0.0
+    f1 = 2 * hits / (claimed + count) if claimed + count else 0.0
+    return {"precision": precision, "recall": recall, "f1": f1, "count": count}
+
+
+def events(buttons: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Press and release events, bool (N, 20) each, on the frame that differs from the one before.
+
+    `segment` int (N,) numbers the recordings: no event crosses from one into the next.
+    """
+    before = np.roll(buttons, 1, axis=0)
+    start = np.ones(len(buttons), dtype=bool)
+    start[1:] = segment[1:] != segment[:-1]
+    press, release = buttons & ~before, ~buttons & before
+    press[start], release[start] = False, False
+    return press, release
+
+
+def button_metrics(predicted: np.ndarray, true: np.ndarray, segment: np.ndarray) -> dict[str, Any]:
+    """Per button: precision, recall and F1 on frames and on events (press and release counted together)."""
+    predicted_events = np.stack(events(predicted, segment))
+    true_events = np.stack(events(true, segment))
+    rows = {}
+    for i, name in enumerate(BUTTONS):
+        frames = prf(predicted[:, i], true[:, i])
+        rows[name] = {"frames": frames, "events": prf(predicted_events[..., i], true_events[..., i])}
+    return rows
+
+
+def macro_f1(rows: dict[str, Any], kind: str) -> float | None:
+    """Mean F1 over the buttons with at least `MIN_OCCURRENCES` in the truth; None if no button has so many."""
+    values = [row[kind]["f1"] for row in rows.values() if row[kind]["count"] >= MIN_OCCURRENCES]
+    return float(np.mean(values)) if values else None
+
+
+def keypress_accuracy(predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """`micro`: share of (frame, button) pairs that agree; `joint`: share of frames on which all 20 agree."""
+    same = predicted == true
+    return {"micro": float(same.mean()), "joint": float(same.all(axis=1).mean())}
+
+
+def r2(predicted: np.ndarray, true: np.ndarray) -> float | None:
+    """Coefficient of determination; None where the truth never varies."""
+    variance = float(((true - true.mean()) ** 2).sum())
+    return 1.0 - float(((true - predicted) ** 2).sum()) / variance if variance > 0 else None
+
+
+def camera_r2(predicted_deg: np.ndarray, true_deg: np.ndarray) -> dict[str, float | None]:
+    """R2 per axis on degrees clipped to +-10, and `mean` over the axes that have one."""
+    true = np.clip(true_deg, -CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG)
+    predicted = np.clip(predicted_deg, -CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG)
+    rows = {axis: r2(predicted[:, i], true[:, i]) for i, axis in enumerate(AXES)}
+    values = [value for value in rows.values() if value is not None]
+    return {**rows, "mean": float(np.mean(values)) if values else None}
+
+
+def camera_metrics(predicted_deg: np.ndarray, true_deg: np.ndarray, expected_deg: np.ndarray | None) -> dict[str, Any]:
+    """R2 of the chosen bins' centres, R2 of the expected value if given, share of right bins, mean absolute error."""
+    true_bins, bins = camera_to_bins(true_deg), camera_to_bins(predicted_deg)
+    clipped = np.clip(true_deg, -CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG)
+    moving = (true_bins != camera_to_bins(np.zeros_like(true_deg))).any(axis=1)
+    result: dict[str, Any] = {
+        "r2": camera_r2(predicted_deg, true_deg),
+        "r2_ceiling": camera_r2(bins_to_camera(true_bins), true_deg),
+        "bin_accuracy": {axis: float((bins == true_bins)[:, i].mean()) for i, axis in enumerate(AXES)},
+        "mean_absolute_error_deg": float(np.abs(predicted_deg - clipped).mean()),
+        "moving_share": float(moving.mean()),
+    }
+    if expected_deg is not None:
+        result["r2_expected"] = camera_r2(expected_deg, true_deg)
+    return result
+
+
+def null_share(buttons: np.ndarray, camera_deg: np.ndarray) -> float:
+    """Share of frames with no button down and both camera axes in the middle bin."""
+    still = camera_to_bins(np.zeros_like(camera_deg))
+    return float((~buttons.any(axis=1) & (camera_to_bins(camera_deg) == still).all(axis=1)).mean())
+
+
+def exact_actions(
+    predicted: np.ndarray, true: np.ndarray, predicted_deg: np.ndarray, true_deg: np.ndarray
+) -> np.ndarray:
+    """bool (N,): all 20 buttons and both camera bins are right. What the confidence is a probability of."""
+    same_camera = camera_to_bins(predicted_deg) == camera_to_bins(true_deg)
+    return (predicted == true).all(axis=1) & same_camera.all(axis=1)
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """Expected calibration error: mean gap between confidence (N,) and accuracy over equal-width bins, by size."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    error = 0.0
+    for b in np.unique(place):
+        inside = place == b
+        error += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
+    return float(error)
+
+
+def summary(
+    predicted: np.ndarray,
+    true: np.ndarray,
+    predicted_deg: np.ndarray,
+    true_deg: np.ndarray,
+    segment: np.ndarray,
+    expected_deg: np.ndarray | None = None,
+    confidence: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """All figures of one set of N frames; `segment` int (N,) numbers the recordings they come from."""
+    if len(true) == 0:
+        raise ValueError("metrics need at least one frame with a known action, got none")
+    rows = button_metrics(predicted, true, segment)
+    result: dict[str, Any] = {
+        "frames": len(true),
+        "keypress_accuracy": keypress_accuracy(predicted, true),
+        "frame_f1": macro_f1(rows, "frames"),
+        "event_f1": macro_f1(rows, "events"),
+        "camera": camera_metrics(predicted_deg, true_deg, expected_deg),
+        "null_share": {"true": null_share(true, true_deg), "predicted": null_share(predicted, predicted_deg)},
+        "buttons": rows,
+    }
+    correct = exact_actions(predicted, true, predicted_deg, true_deg)
+    result["exact_action_accuracy"] = float(correct.mean())
+    if confidence is not None:
+        ece = calibration_error(confidence, correct)
+        result["confidence"] = {"mean": float(confidence.mean()), "expected_calibration_error": ece}
+    return result
+
+
+def baselines(true: np.ndarray, true_deg: np.ndarray, segment: np.ndarray) -> dict[str, Any]:
+    """The two baselines' figures on the same frames, by name, without the per-button rows' camera and confidence."""
+    start = np.ones(len(true), dtype=bool)
+    start[1:] = segment[1:] != segment[:-1]
+    persistent, persistent_deg = np.roll(true, 1, axis=0), np.roll(true_deg, 1, axis=0)
+    persistent[start], persistent_deg[start] = False, 0.0
+    return {
+        "always_released": summary(np.zeros_like(true), true, np.zeros_like(true_deg), true_deg, segment),
+        "persistence": summary(persistent, true, persistent_deg, true_deg, segment),
+    }

@@ -1,0 +1,230 @@
+"""Open untrusted video files within limits, and say what they claim to be.
+
+FFmpeg gets local files only (`protocol_whitelist`), known container formats only (no playlists or concat scripts, which
+could name other files), and a limit on pixels that its decoders enforce on every frame. Memory and time are limited
+from outside by `stages/sandbox.py`.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
+from av.video.stream import VideoStream
+
+from stages.errors import BadInput
+
+CONTAINERS = "mov,matroska,avi,flv,mpegts,mpeg,ogg,asf"
+"""FFmpeg demuxers that may read an untrusted file."""
+_MAGIC = {4: (b"ftyp", b"moov", b"mdat", b"free", b"wide"), 0: (b"\x1a\x45\xdf\xa3", b"RIFF", b"FLV", b"OggS")}
+"""First bytes of video containers, by offset: a file that has them but cannot be opened lost its other end."""
+
+
+@dataclass(frozen=True)
+class MediaLimits:
+    """What a source file may ask of us."""
+
+    max_pixels: int = 8192 * 4320
+    """Most pixels of a frame (about 35 million)."""
+    max_side: int = 8192
+    """Most pixels on one side of a frame."""
+    max_duration_s: float = 12 * 3600.0
+    """Longest video, in seconds, by its header and by its frames."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What a file says about itself, before any frame is decoded. Width and height are as stored, not rotated."""
+
+    codec: str
+    width: int
+    height: int
+    fps: float
+    duration_s: float
+    frames: int
+    """Frames by the header; 0 where it does not say."""
+    rotation: int
+    """Degrees counterclockwise by which a player turns the picture: 0, 90, 180 or 270."""
+    has_video: bool
+    has_audio: bool
+
+
+def probe(path: Path | str, limits: MediaLimits = MediaLimits()) -> Probe:  # noqa: B008 - frozen
+    """Read the header and the first frame of a video.
+
+    Raises:
+        BadInput: `empty_file`, `not_a_video`, `truncated`, `no_video_stream`, `too_long`, `too_large_frame`,
+            `no_frames`.
+    """
+    with open_video(path, limits) as (container, stream):
+        frame = next(decoded(container, stream), None)
+        if frame is None:
+            raise BadInput("no_frames", f"expected at least one frame that decodes in {Path(path).name}, got none")
+        return Probe(
+            codec=stream.codec_context.name,
+            width=frame.width,
+            height=frame.height,
+            fps=float(stream.average_rate or 0),
+            duration_s=float(declared_duration(container, stream) or 0),
+            frames=stream.frames,
+            rotation=frame.rotation % 360,
+            has_video=True,
+            has_audio=bool(container.streams.audio),
+        )
+
+
+@contextmanager
+def open_video(path: Path | str, limits: MediaLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """Open a file and choose its video stream, one decoder thread. Closes it at the end.
+
+    Raises:
+        BadInput: see `probe`.
+    """
+    container = _open(Path(path))
+    try:
+        stream = _video_stream(container, Path(path).name)
+        _check_limits(container, stream, limits, Path(path).name)
+        stream.codec_context.thread_count = 1  # one worker, one core: more threads only take turns
+        stream.codec_context.options = {"max_pixels": str(limits.max_pixels)}
+        yield container, stream
+    except MemoryError:
+        raise
+    except av.FFmpegError as error:
+        raise BadInput("decode_error", f"expected a video that decodes, got {Path(path).name}: {error}") from None
+    finally:
+        container.close()
+
+
+class Damage:
+    """What went wrong while a file was read, and how far its packets reach."""
+
+    def __init__(self) -> None:
+        self.errors = 0
+        self.first = ""
+        self.packets_end_s = Fraction(0)
+
+    def note(self, error: av.FFmpegError) -> None:
+        if isinstance(error, MemoryError):
+            raise error
+        self.errors += 1
+        self.first = self.first or str(error)
+
+    def see(self, packet: Packet) -> None:
+        if packet.pts is not None and packet.time_base:
+            end = (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base)
+            self.packets_end_s = max(self.packets_end_s, end)
+
+
+def decoded(container: InputContainer, stream: VideoStream, damage: Damage | None = None) -> Iterator[VideoFrame]:
+    """Frames in presentation order. A packet that does not decode is noted in `damage` and passed over."""
+    damage = damage or Damage()
+    for packet in _packets(container, damage):
+        damage.see(packet)
+        if packet.stream_index == stream.index and packet.size:
+            yield from _decode(stream, packet, damage)
+    yield from _decode(stream, None, damage)
+
+
+def _packets(container: InputContainer, damage: Damage) -> Iterator[Packet]:
+    packets = container.demux()
+    while True:
+        try:
+            yield next(packets)
+        except StopIteration:
+            return
+        except av.FFmpegError as error:  # the container itself is damaged here: nothing follows
+            damage.note(error)
+            return
+
+
+def _decode(stream: VideoStream, packet: Packet | None, damage: Damage) -> list[VideoFrame]:
+    try:
+        return stream.codec_context.decode(packet)
+    except av.EOFError:
+        return []
+    except av.FFmpegError as error:
+        damage.note(error)
+        return []
+
+
+def to_rgb(frame: VideoFrame, layout: str = "rgb24") -> np.ndarray[Any, Any]:
+    """The frame as uint8 (H, W, 3), turned upright; `layout` is `rgb24` or `bgr24`.
+
+    Matrix and range follow the frame's tags; untagged means BT.601 limited, as OpenCV has it in the released code.
+    The flags are OpenCV's too, so that pixels equal those the released models were trained on.
+    """
+    picture = frame.to_ndarray(format=layout, interpolation=Interpolation.BICUBIC, threads=1)
+    turns = round(frame.rotation / 90) % 4
+    return np.rot90(picture, turns) if turns else picture
+
+
+def declared_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
+    """Seconds of video by the header: the stream's own figure, else its tag, else the container's."""
+    if stream.duration and stream.time_base:
+        return stream.duration * Fraction(stream.time_base)
+    match = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if match:
+        return int(match[1]) * 3600 + int(match[2]) * 60 + Fraction(match[3])
+    return Fraction(container.duration, av.time_base) if container.duration else None
+
+
+def _open(path: Path) -> InputContainer:
+    if path.stat().st_size == 0:
+        raise BadInput("empty_file", f"expected a video, got a file of 0 bytes: {path.name}")
+    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    try:
+        return av.open(f"file:{path}", options=options, metadata_errors="replace")
+    except MemoryError:
+        raise
+    except av.FFmpegError as error:
+        if _has_magic(path):
+            raise BadInput(
+                "truncated", f"expected a whole video, got one whose index cannot be read: {path.name}: {error}"
+            ) from None
+        raise BadInput(
+            "not_a_video", f"expected a video ({CONTAINERS}), got something else: {path.name}: {error}"
+        ) from None
+
+
+def _has_magic(path: Path) -> bool:
+    with open(path, "rb") as file:
+        head = file.read(16)
+    return any(head[offset:].startswith(magics) for offset, magics in _MAGIC.items())
+
+
+def _video_stream(container: InputContainer, name: str) -> VideoStream:
+    for stream in container.streams.video:
+        is_cover = "attached_pic" in (stream.disposition.name or "")  # the cover picture of a song
+        if not is_cover and stream.codec_context is not None:
+            return stream
+    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+    raise BadInput("no_video_stream", f"expected a video stream that can be decoded in {name}, got {kinds}")
+
+
+def _check_limits(container: InputContainer, stream: VideoStream, limits: MediaLimits, name: str) -> None:
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if max(width, height) > limits.max_side or width * height > limits.max_pixels:
+        raise BadInput(
+            "too_large_frame",
+            f"expected frames of at most {limits.max_side} a side and {limits.max_pixels} pixels, "
+            f"got {width}x{height} in {name}",
+        )
+    duration = declared_duration(container, stream)
+    if duration is not None and duration > limits.max_duration_s:
+        raise too_long(float(duration), limits, name)
+
+
+def too_long(duration_s: float, limits: MediaLimits, name: str) -> BadInput:
+    """The refusal of a video beyond `max_duration_s`."""
+    return BadInput(
+        "too_long", f"expected at most {limits.max_duration_s:.0f} s of video, got {duration_s:.0f} s in {name}"
+    )

@@ -1,0 +1,181 @@
+"""One pass over a full-resolution source: its 20 Hz grid, frames at 3 per second, candidate clips, and its damage.
+
+The samples go to a spool file as they come, so memory stays flat however long the video is: 8 bytes per frame remain.
+"""
+
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+
+from stages.errors import BadInput
+from stages.media_grid import STEPS_PER_S, Clock, Grid, Span, candidates, make_grid, sample_step, step_ticks
+from stages.media_probe import Damage, MediaLimits, declared_duration, decoded, open_video, to_rgb, too_long
+
+MIN_DECODED_SHARE = Fraction(9, 10)
+"""A damaged video is kept if at least this share of its declared duration can be decoded."""
+BUDGET_BASE_S = 60
+"""CPU seconds that any video may take to scan, before its duration counts."""
+
+
+@dataclass(frozen=True)
+class ScanOptions:
+    """What `scan` writes, and how much work a video may be."""
+
+    sample_side: int = 256
+    """Short side of a sample, in pixels. Smaller sources are not enlarged."""
+    jpeg_quality: int = 90
+    max_clip_s: float = 300.0
+    """Longest candidate clip, in seconds."""
+    cpu_s_per_video_s: float = 5.0
+    """CPU seconds allowed per second of video: 1080p60 takes about 0.3, 4K60 AV1 about 4."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What one pass over a video found."""
+
+    grid: Grid
+    candidates: tuple[Span, ...]
+    sample_steps: np.ndarray[Any, np.dtype[np.int32]]
+    """(N,) the 20 Hz step of each sample."""
+    sample_ends: np.ndarray[Any, np.dtype[np.int64]]
+    """(N,) where each sample's JPEG ends in the spool file."""
+    frames: int
+    duration_s: float
+    fps: float
+    width: int
+    """Upright width of the first frame, in pixels."""
+    height: int
+    damage: int
+    """Packets that did not decode."""
+
+
+def scan(path: Path, spool: Path, limits: MediaLimits = MediaLimits(), options: ScanOptions = ScanOptions()) -> Scan:  # noqa: B008
+    """Decode a whole video once. The JPEG samples are written to `spool`, one after the other.
+
+    Raises:
+        BadInput: what `open_video` raises; `no_frames`, `truncated`, `too_long`, `decode_timeout`.
+    """
+    with open_video(path, limits) as (container, stream), open(spool, "wb") as file:
+        declared, damage = declared_duration(container, stream), Damage()
+        of_video = bool(stream.duration) or "DURATION" in stream.metadata
+        base = Fraction(stream.time_base or Fraction(1, 1000))
+        walk = _Walk(Clock(base, stream.average_rate), _Sampler(file.write, options), limits, path.name)
+        started, budget = time.process_time(), BUDGET_BASE_S + options.cpu_s_per_video_s * _longest(declared, limits)
+        for frame in decoded(container, stream, damage):
+            walk.add(frame)
+            if time.process_time() - started > budget:
+                raise BadInput("decode_timeout", f"expected {path.name} to decode in {budget:.0f} CPU s, got no end")
+        found = walk.finish(options.max_clip_s, damage.errors)
+    _check_damage(found, damage, declared, of_video, path.name)
+    return found
+
+
+def _longest(declared: Fraction | None, limits: MediaLimits) -> float:
+    return min(float(declared or limits.max_duration_s), limits.max_duration_s)
+
+
+class _Walk:
+    """Follows the frames of one video. A frame's samples are known when the next frame arrives."""
+
+    def __init__(self, clock: Clock, sampler: "_Sampler", limits: MediaLimits, name: str) -> None:
+        self._clock, self._sampler, self._limits, self._name = clock, sampler, limits, name
+        self._ticks = array("q")
+        self._held: VideoFrame | None = None
+        self._size = (0, 0)
+
+    def add(self, frame: VideoFrame) -> None:
+        ticks = self._clock.push(frame.pts, frame.dts)
+        if self._held is None:
+            height, width = (frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width)
+            self._size = width, height
+        else:
+            self._sampler.take(self._held, ticks, self._clock.time_base)
+        if ticks * self._clock.time_base > self._limits.max_duration_s:
+            raise too_long(float(ticks * self._clock.time_base), self._limits, self._name)
+        self._ticks.append(ticks)
+        self._held = frame
+
+    def finish(self, max_clip_s: float, damage: int) -> Scan:
+        if self._held is None:
+            raise BadInput("no_frames", f"expected at least one frame that decodes in {self._name}, got none")
+        clock, base = self._clock, self._clock.time_base
+        end = self._ticks[-1] + _last_duration(self._held, clock)
+        grid = make_grid(self._ticks, end, clock)
+        if not len(grid):
+            raise BadInput("no_frames", f"expected at least 1/{STEPS_PER_S} s of video in {self._name}, got less")
+        self._sampler.take(self._held, end, base)
+        steps = np.array(self._sampler.steps, dtype=np.int32)
+        kept = int(np.searchsorted(steps, len(grid)))  # a sample in the last, broken step stands for nothing
+        duration_s, frames = float(end * base), len(self._ticks)
+        return Scan(
+            grid=grid,
+            candidates=tuple(candidates(self._ticks, end, base, max_clip_s)),
+            sample_steps=steps[:kept],
+            sample_ends=np.array(self._sampler.ends, dtype=np.int64)[:kept],
+            frames=frames,
+            duration_s=round(duration_s, 6),
+            fps=round(frames / duration_s, 3),
+            width=self._size[0],
+            height=self._size[1],
+            damage=damage,
+        )
+
+
+class _Sampler:
+    """Writes the samples that a frame stands for."""
+
+    def __init__(self, write: Callable[[bytes], Any], options: ScanOptions) -> None:
+        self._write, self._options = write, options
+        self.steps = array("i")
+        self.ends = array("q")
+
+    def take(self, frame: VideoFrame, until_ticks: int, base: Fraction) -> None:
+        """Write every open sample whose time comes before `until_ticks`: they all show `frame`."""
+        jpeg = b""
+        while step_ticks(step := sample_step(len(self.steps)), base) < until_ticks:
+            jpeg = jpeg or self._jpeg(frame)
+            self._write(jpeg)
+            self.steps.append(step)
+            self.ends.append((self.ends[-1] if self.ends else 0) + len(jpeg))
+
+    def _jpeg(self, frame: VideoFrame) -> bytes:
+        picture = to_rgb(frame, "bgr24")
+        height, width = picture.shape[:2]
+        scale = self._options.sample_side / min(height, width)
+        if scale < 1:
+            size = max(1, round(width * scale)), max(1, round(height * scale))
+            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self._options.jpeg_quality])
+        assert done, "cv2.imencode refused a uint8 BGR picture"
+        return data.tobytes()
+
+
+def _last_duration(frame: VideoFrame, clock: Clock) -> int:
+    """Ticks that the last frame is shown: its own figure unless that is absurd, else the length of its neighbour."""
+    return frame.duration if 0 < frame.duration * clock.time_base <= Fraction(1, 2) else clock.nominal
+
+
+def _check_damage(found: Scan, damage: Damage, declared: Fraction | None, of_video: bool, name: str) -> None:
+    """Refuse a video of which too much is missing: its end, or (where packets failed) its middle."""
+    if not declared:
+        return
+    reached = Fraction(found.duration_s)
+    if damage.errors:
+        reached = Fraction(sum(end - start for start, end in found.candidates), STEPS_PER_S)
+    elif not of_video:  # a container's duration may be that of a longer sound track
+        reached = max(reached, damage.packets_end_s)
+    if reached < MIN_DECODED_SHARE * declared:
+        raise BadInput(
+            "truncated",
+            f"expected {float(declared):.1f} s of video in {name}, got {float(reached):.1f} s that decode "
+            f"({damage.errors} damaged packets{': ' if damage.first else ''}{damage.first})",
+        )

@@ -1,0 +1,121 @@
+"""Behavioural cloning: the joint loss by hand, null actions, memory across windows, and a run that learns."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.actions import BUTTONS
+from models.dataset import Batch, Episode, EpisodeStreams
+from models.policy import Policy, PolicyConfig
+from models.train_bc import BCConfig, BCObjective, joint_targets, kept_rows, train_bc
+from tests.models.game import episode
+
+TINY = PolicyConfig(hidsize=32, attention_heads=2, attention_memory_size=16, timesteps=8, n_recurrence_layers=1,
+                    pointwise_ratio=1, impala_chans=(4, 4, 4))
+CONFIG = BCConfig(learning_rate=4e-3, batch=2, window=8, max_steps=6, log_every=1, clip_norm=5.0)
+
+
+def still(length: int) -> Episode:
+    """Nothing pressed, nothing moved."""
+    frames = np.zeros((length, 128, 128, 3), np.uint8)
+    return Episode("e", "w", frames, np.zeros((length, 20), bool), np.zeros((length, 2)), np.ones(length, np.float32))
+
+
+def policy(seed: int = 0) -> Policy:
+    torch.manual_seed(seed)
+    return Policy(TINY)
+
+
+class Uniform(torch.nn.Module):
+    def forward(self, frames: torch.Tensor, first: torch.Tensor, state: None) -> tuple[dict[str, torch.Tensor], list]:
+        shape = frames.shape[:2]
+        return {"buttons": torch.full((*shape, 8641), 1 / 8641).log(),
+                "camera": torch.full((*shape, 121), 1 / 121).log()}, []
+
+
+def batch_of(played: Episode) -> Batch:
+    return next(EpisodeStreams([played], len(played), 1, seed=0))
+
+
+def loss_of(played: Episode) -> float:
+    return float(BCObjective().loss(Uniform(), batch_of(played), "cpu")[0])
+
+
+def test_camera_counts_only_where_the_buttons_say_that_it_moves() -> None:
+    played = still(4)
+    assert loss_of(played) == pytest.approx(np.log(8641), rel=1e-5)
+    played.camera_deg[:] = [0.0, 5.0]
+    assert loss_of(played) == pytest.approx(np.log(8641) + np.log(121), rel=1e-5)
+    played.buttons[:, BUTTONS.index("inventory")] = True
+    assert loss_of(played) == pytest.approx(np.log(8641), rel=1e-5)
+
+
+def test_inventory_and_conflicts_become_the_released_joint_actions() -> None:
+    played = still(3)
+    played.buttons[0, BUTTONS.index("inventory")] = True
+    played.buttons[1, [BUTTONS.index("forward"), BUTTONS.index("back")]] = True
+    joint_buttons, joint_camera, used = joint_targets(batch_of(played))
+    assert joint_buttons.tolist() == [[8640, 0, 0]]
+    assert joint_camera.tolist() == [[60, 60, 60]]
+    assert not used.any()
+
+
+def test_null_actions_are_dropped_after_the_transform() -> None:
+    """Forward with back, and a motion below 0.27 degrees, are null to the policy. Unknown frames stay."""
+    played = still(6)
+    played.buttons[1, BUTTONS.index("attack")] = True
+    played.buttons[2, [BUTTONS.index("forward"), BUTTONS.index("back")]] = True
+    played.camera_deg[3] = [0.0, 0.2]
+    played.camera_deg[4] = [0.0, 0.5]
+    played.weight[5] = 0
+    assert kept_rows(played, drop_null=True).tolist() == [1, 4, 5]
+    assert kept_rows(played, drop_null=False).tolist() == list(range(6))
+
+
+def test_only_null_actions_are_an_error() -> None:
+    with pytest.raises(ValueError, match="unknown or null"):
+        train_bc([still(20)], policy(), CONFIG)
+
+
+def test_memory_goes_on_across_windows_and_is_forgotten_at_the_start_of_an_episode() -> None:
+    """Two windows in turn give the same loss as one long window; after `first` the past does not matter."""
+    played = episode("w", 16, seed=0)
+    model, whole = policy(), BCObjective()
+    source = EpisodeStreams([played], 8, 1, seed=0)
+    first, second = next(source), next(source)
+    objective = BCObjective()
+    parts = [float(objective.loss(model, b, "cpu")[0]) for b in (first, second)]
+    assert np.mean(parts) == pytest.approx(float(whole.loss(model, batch_of(played), "cpu")[0]), rel=1e-4)
+    assert float(objective.loss(model, first, "cpu")[0]) == pytest.approx(parts[0], rel=1e-5)
+    assert float(BCObjective().loss(model, second, "cpu")[0]) != pytest.approx(parts[1], rel=1e-5)
+
+
+def test_a_resumed_run_gives_the_same_losses(tmp_path: Path) -> None:
+    """The policy's memory is part of the checkpoint."""
+    episodes, config = [episode("w", 40, seed=s) for s in range(2)], replace(CONFIG, checkpoint_every=2)
+    whole = [row["loss"] for row in train_bc(episodes, policy(), config).history]
+
+    def stop(step: int, total: int, metrics: dict[str, float]) -> None:
+        if step == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train_bc(episodes, policy(), config, stop, tmp_path)
+    assert [row["loss"] for row in train_bc(episodes, policy(1), config, None, tmp_path).history] == whole
+
+
+def test_the_loss_falls_below_that_of_the_action_frequencies() -> None:
+    """The keys show as lamps, so a policy that looks beats one that knows only how often each action occurs."""
+    played = episode("w", 60, seed=4)
+    joint_buttons, joint_camera, used = joint_targets(batch_of(played))
+    keep = kept_rows(played, drop_null=True)
+    frequencies = 0.0
+    for values, mask in ((joint_buttons[0, keep], np.ones(len(keep), bool)), (joint_camera[0, keep], used[0, keep])):
+        counts = np.unique(values[mask], return_counts=True)[1]
+        frequencies -= (counts * np.log(counts / counts.sum())).sum() / len(keep)
+    result = train_bc([played], policy(), replace(CONFIG, max_steps=120, log_every=20))
+    assert result.history[0]["loss"] > frequencies
+    assert result.final_loss < 0.8 * frequencies

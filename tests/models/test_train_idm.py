@@ -1,0 +1,90 @@
+"""IDM training: the loss by hand, a real fit on a tiny game, and the command line."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import train_idm as module
+from models.dataset import Batch, RandomWindows
+from models.evaluate import evaluate_episodes
+from models.idm import IDMConfig, InverseDynamicsModel
+from models.train_idm import IDMObjective, IDMTrainConfig, main, new_model, train_idm
+from tests.models.game import episode, write_recording
+
+TINY = IDMConfig(front="correlation", hidsize=32, attention_heads=2, timesteps=16, n_recurrence_layers=1,
+                 pointwise_ratio=1, impala_chans=(4, 4, 4), use_lastlayer=True)
+
+
+class Uniform(torch.nn.Module):
+    """Every choice equally likely."""
+
+    def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
+        shape = frames.shape[:2]
+        return {"buttons": torch.full((*shape, 20, 2), 0.5).log(), "camera": torch.full((*shape, 2, 11), 1 / 11).log()}
+
+
+def test_loss_is_the_sum_over_heads_and_unknown_frames_do_not_count() -> None:
+    weight = np.array([[1, 1, 0, 1]], dtype=np.float32)
+    batch = Batch(np.zeros((1, 4, 2, 2, 3), np.uint8), np.zeros((1, 4, 20), bool), np.zeros((1, 4, 2)), weight,
+                  np.zeros((1, 4), bool))
+    loss, figures = IDMObjective().loss(Uniform(), batch, "cpu")
+    assert float(loss) == pytest.approx(20 * np.log(2) + 2 * np.log(11), rel=1e-5)
+    assert figures["camera_loss"] == pytest.approx(2 * np.log(11), rel=1e-5)
+
+
+def test_unknown_frames_have_no_gradient() -> None:
+    """Flipping the label of an unknown frame leaves the loss alone; of a known one it does not."""
+    model = InverseDynamicsModel(TINY)
+    batch = next(RandomWindows([episode("w", 40, seed=1)], 16, 1, seed=0))
+    batch.weight[0, 5] = 0
+    losses = []
+    for frame in (None, 5, 6):
+        buttons = batch.buttons.copy()
+        if frame is not None:
+            buttons[0, frame] = ~buttons[0, frame]
+        changed = Batch(batch.frames, buttons, batch.camera_deg, batch.weight, batch.first)
+        losses.append(float(IDMObjective().loss(model, changed, "cpu")[0]))
+    assert losses[0] == losses[1] != losses[2]
+
+
+def test_a_tiny_model_learns_the_game_and_beats_both_baselines() -> None:
+    """Keys show as lamps, the mouse as a moving picture: event F1 of the baselines is 0, the model must read them."""
+    torch.set_num_threads(2)
+    training = [episode("w", 240, seed=s) for s in range(3)]
+    config = IDMTrainConfig(learning_rate=4e-3, batch=4, window=16, max_steps=150, warmup_steps=5, clip_norm=1.0)
+    model = new_model(TINY, seed=0)
+    result = train_idm(training, model, config)
+    assert result.history[-1]["loss"] < 0.4 * result.history[0]["loss"]
+    report = evaluate_episodes(model, training)
+    overall = report["overall"]
+    for baseline in report["baselines"].values():
+        assert overall["event_f1"] > baseline["event_f1"] + 0.1
+    assert overall["camera"]["r2"]["yaw"] > 0.5
+
+
+def test_nothing_to_train_on_is_an_error() -> None:
+    config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=1)
+    with pytest.raises(ValueError, match="known actions"):
+        train_idm([], new_model(TINY, 0), config)
+
+
+def test_command_line_trains_saves_and_reports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=50)
+    monkeypatch.setitem(module.RECIPES, "tiny", (lambda: TINY, lambda: config))
+    write_recording(tmp_path, "elk-aaaaaaaaaaaa-20260101-000000", length=40, seed=0)
+    write_recording(tmp_path, "owl-bbbbbbbbbbbb-20260101-000000", length=40, seed=1)
+    out = tmp_path / "idm"
+    arguments = ["--recordings", str(tmp_path), "--held-out", "owl", "--recipe", "tiny", "--out", str(out)]
+    assert main([*arguments, "--max-steps", "3"]) == 0
+    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert summary["steps"] == 3
+    assert InverseDynamicsModel.load(out).config == TINY
+    assert json.loads((out / "report.json").read_text())["worlds"].keys() == {"owl-bbbbbbbbbbbb"}
+    assert (out / "report.png").stat().st_size > 1000
+    assert main([*arguments[:3], "cat", *arguments[4:]]) == 2
+    assert "'cat' is not among the recordings" in capsys.readouterr().err
