@@ -5,20 +5,19 @@ Only processes remembered this way, and their children, are ever signalled.
 """
 
 import itertools
+import json
 import os
 import random
 import socket
 import subprocess
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import psutil
-
-from stages.errors import ServiceError
 
 START_TIME_SLACK_S = 1.0  # psutil derives start times from clock ticks since boot
 LOG_TAIL_LINES = 25
@@ -118,31 +117,13 @@ def is_free(port: int) -> bool:
         return True
 
 
-def answers(url: str, headers: Mapping[str, str] | None = None) -> bool:
-    """Whether a GET of the URL gives 200 within two seconds."""
+def get_json(url: str, headers: Mapping[str, str] | None = None) -> Any:
+    """The JSON that a GET of the URL gives; None without an answer of 200 within three seconds."""
     try:
-        with urlopen(Request(url, headers=dict(headers or {})), timeout=2) as response:
-            return response.status == 200
-    except (URLError, OSError):
-        return False
-
-
-def wait_until(ready: Callable[[], bool], what: str, process: Recorded, log: Path, timeout_s: float) -> None:
-    """Wait for a service to answer.
-
-    Raises:
-        ServiceError: it ended or did not answer in time; the message carries the end of its log.
-    """
-    deadline = time.monotonic() + timeout_s
-    while not ready():
-        if process.process() is None:
-            raise ServiceError(f"expected {what} to run, it ended; the end of {log}:\n{tail(log)}")
-        if time.monotonic() > deadline:
-            raise ServiceError(
-                f"expected {what} to answer within {timeout_s:.0f} s, it runs (pid {process.pid}) but does not; "
-                f"the end of {log}:\n{tail(log)}"
-            )
-        time.sleep(0.3)
+        with urlopen(Request(url, headers=dict(headers or {})), timeout=3) as response:
+            return json.load(response)
+    except (URLError, OSError, ValueError):
+        return None
 
 
 def tail(log: Path, lines: int = LOG_TAIL_LINES) -> str:

@@ -9,14 +9,18 @@ import os
 import random
 import secrets
 import sys
+import time
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from infra.processes import Recorded, answers, free_ports, spawn, wait_until
+from infra.processes import Recorded, end, free_ports, get_json, spawn, tail
+from stages.errors import ServiceError
 
 OBJECT_STORE_BYTES = 500_000_000  # stages pass work keys and small arrays through Ray, never videos
 WORKER_PORTS = 200
 START_TIMEOUT_S = 120.0
+STARTS = 3
+"""Ray gives up when a node does not register within 30 s, which a busy machine can exceed; then it is started again."""
 BIN = Path(sys.executable).parent
 
 
@@ -99,8 +103,10 @@ def dashboard_url(ports: RayPorts) -> str:
 
 
 def is_healthy(ports: RayPorts, token: str) -> bool:
-    """Whether the Jobs API answers with our token."""
-    return answers(f"{dashboard_url(ports)}/api/jobs/", {"Authorization": f"Bearer {token}"})
+    """Whether the head has a live node; the dashboard answers before that, and before Ray may still give up."""
+    nodes = get_json(f"{dashboard_url(ports)}/api/v0/nodes", {"Authorization": f"Bearer {token}"})
+    found = nodes["data"]["result"]["result"] if nodes else []
+    return any(node["state"] == "ALIVE" for node in found)
 
 
 def start_head(
@@ -113,10 +119,16 @@ def start_head(
         cpus: CPUs that Ray may give away; None means all of the machine's.
 
     Raises:
-        ServiceError: it ended or does not answer; the message carries the end of `log`.
+        ServiceError: it ended STARTS times or does not answer; the message carries the end of `log`.
     """
-    token = write_token(token_path)
+    token, env = write_token(token_path), ray_environment(root, token_path)
     command = head_command(ports, temp, cpus or os.cpu_count() or 1)
-    head = spawn(command, env=ray_environment(root, token_path), log=log, cwd=root)
-    wait_until(lambda: is_healthy(ports, token), "the Ray head", head, log, START_TIMEOUT_S)
-    return head
+    for _ in range(STARTS):
+        head = spawn(command, env=env, log=log, cwd=root)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while head.process() and time.monotonic() < deadline:
+            if is_healthy(ports, token):
+                return head
+            time.sleep(0.3)
+        end([head])
+    raise ServiceError(f"expected the Ray head to run, it ended or hung {STARTS} times; the end of {log}:\n{tail(log)}")

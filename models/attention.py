@@ -92,7 +92,7 @@ class SelfAttention(nn.Module):
         if state is not None and seen is not None:
             keys = torch.cat([state.keys.to(keys.dtype), keys], dim=1)
             values = torch.cat([state.values.to(values.dtype), values], dim=1)
-            bias = self._relative_bias(x, seen)
+            bias = self._relative_bias(x, seen).to(keys.dtype)
             state = BlockState(seen.carried, keys[:, -self.maxlen :], values[:, -self.maxlen :])
         heads = self._split(self.q_layer(x)), self._split(keys), self._split(values)
         mixed = F.scaled_dot_product_attention(*heads, attn_mask=bias, scale=self.heads / x.shape[-1])

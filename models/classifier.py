@@ -16,6 +16,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from models.embedding import Embedder, load_embedder
 from models.weights import config_from_dict, config_to_dict, load_model, save_model
 
 KIND = "filter"
@@ -60,6 +61,11 @@ class CleanClassifier:
         """Length of the feature vectors it reads."""
         return len(self._arrays["mean"])
 
+    @property
+    def support_count(self) -> int:
+        """Support vectors kept; scoring costs that many distances per frame."""
+        return len(self._arrays["support"])
+
     def decision(self, features: np.ndarray) -> np.ndarray:
         """Signed distance (N,) of features (N, D), as scikit-learn's `decision_function`; positive is clean.
 
@@ -96,6 +102,21 @@ class CleanClassifier:
         return cls(config_from_dict(ClassifierConfig, config, directory), arrays)
 
 
+def load_embedder_of(classifier: CleanClassifier, device: str = "cpu") -> Embedder:
+    """The embedder a classifier was trained with.
+
+    Raises:
+        ValueError: it is not installed, or its weights are others.
+    """
+    embedder = load_embedder(classifier.config.embedder, device)
+    if embedder.digest != classifier.config.embedder_digest:
+        raise ValueError(
+            f"expected {embedder.name} {classifier.config.embedder_digest[:12]}, got {embedder.digest[:12]}; this "
+            "filter was trained on other features: train it again with `python -m stages.train_filter`"
+        )
+    return embedder
+
+
 @dataclass(frozen=True, kw_only=True)
 class FitOptions:
     """How the SVM is fitted."""
@@ -122,7 +143,7 @@ def fit(
     is_clean: np.ndarray,
     groups: np.ndarray,
     embedder: tuple[str, str],
-    options: FitOptions = FitOptions(),  # noqa: B008
+    options: FitOptions = FitOptions(),
     is_real: np.ndarray | None = None,
 ) -> Fitted:
     """Train a classifier.
@@ -160,7 +181,7 @@ def fit(
 def held_out_decisions(
     features: np.ndarray, is_clean: np.ndarray, groups: np.ndarray, options: FitOptions, is_real: np.ndarray
 ) -> np.ndarray:
-    """Decision (N,) on each real frame of a fit without its video; nan for the others and where a fit was impossible."""
+    """Decision (N,) on each real frame of a fit without its video; nan for the others or where no fit is possible."""
     decisions = np.full(len(is_clean), np.nan)
     for fold in folds(groups, options.folds):
         train, test = ~fold, fold & is_real

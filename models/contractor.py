@@ -90,13 +90,13 @@ def parse_jsonl(path: Path) -> list[dict[str, Any] | None]:
         except ValueError:
             value = None
         if not isinstance(value, dict):
-            value, _ = None, broken.append(number)
-        lines.append(value)
+            broken.append(number)
+        lines.append(value if isinstance(value, dict) else None)
     if len(broken) == len(lines):
         raise BadRecording("no_actions", f"{path.name}: expected one JSON object per frame, found {len(lines)} lines")
     if len(broken) > max(1, MAX_BROKEN_SHARE * len(lines)):
-        message = f"{path.name}: {len(broken)} of {len(lines)} lines are not JSON objects, the first is line {broken[0]}"
-        raise BadRecording("jsonl_broken_line", f"{message}; at most {MAX_BROKEN_SHARE:.0%} may be")
+        message = f"{path.name}: {len(broken)} of {len(lines)} lines are not JSON objects, first line {broken[0]}"
+        raise BadRecording("jsonl_broken_line", f"{message}; at most {MAX_BROKEN_SHARE:.0%} may be broken")
     return lines
 
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from models.actions import BUTTONS, bins_to_camera, camera_to_bins
+from models.actions import BUTTONS, MINECRAFT, bins_to_camera, camera_to_bins
 
-CAMERA_LIMIT_DEG = 10.0
+CAMERA_LIMIT_DEG = MINECRAFT.camera.maxval_degrees
 """The camera bins end here; beyond it a prediction cannot follow, so R2 is taken on clipped degrees."""
 MIN_OCCURRENCES = 50
 """Events a button needs before it enters a macro average."""
@@ -23,13 +23,14 @@ AXES = ("pitch", "yaw")
 
 
 def prf(predicted: np.ndarray, true: np.ndarray) -> dict[str, float | int]:
-    """Precision, recall and F1 of two bool arrays of one shape; `count` is how often the truth is True."""
+    """Precision, recall and F1 of two bool arrays of one shape, how often hit, `predicted` and true (`count`)."""
     hits = int((predicted & true).sum())
     claimed, count = int(predicted.sum()), int(true.sum())
     precision = hits / claimed if claimed else 0.0
     recall = hits / count if count else 0.0
     f1 = 2 * hits / (claimed + count) if claimed + count else 0.0
-    return {"precision": precision, "recall": recall, "f1": f1, "count": count}
+    return {"precision": precision, "recall": recall, "f1": f1, "hits": hits, "predicted": claimed,
+            "count": count}
 
 
 def events(buttons: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -83,6 +84,12 @@ def camera_r2(predicted_deg: np.ndarray, true_deg: np.ndarray) -> dict[str, floa
     return {**rows, "mean": float(np.mean(values)) if values else None}
 
 
+def confusion(predicted: np.ndarray, true: np.ndarray) -> list[list[int]]:
+    """How often true bin (row) was predicted as bin (column)."""
+    size = MINECRAFT.camera.bins
+    return np.bincount(true * size + predicted, minlength=size * size).reshape(size, size).tolist()
+
+
 def camera_metrics(predicted_deg: np.ndarray, true_deg: np.ndarray, expected_deg: np.ndarray | None) -> dict[str, Any]:
     """R2 of the chosen bins' centres, R2 of the expected value if given, share of right bins, mean absolute error."""
     true_bins, bins = camera_to_bins(true_deg), camera_to_bins(predicted_deg)
@@ -94,6 +101,7 @@ def camera_metrics(predicted_deg: np.ndarray, true_deg: np.ndarray, expected_deg
         "bin_accuracy": {axis: float((bins == true_bins)[:, i].mean()) for i, axis in enumerate(AXES)},
         "mean_absolute_error_deg": float(np.abs(predicted_deg - clipped).mean()),
         "moving_share": float(moving.mean()),
+        "confusion": {axis: confusion(bins[:, i], true_bins[:, i]) for i, axis in enumerate(AXES)},
     }
     if expected_deg is not None:
         result["r2_expected"] = camera_r2(expected_deg, true_deg)

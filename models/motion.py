@@ -1,67 +1,105 @@
 """A front end for small budgets: how did the picture move between frame t and frame t+1?
 
 The action of frame t shows in the change to frame t+1. The released model must learn to match patches between frames
-from labels alone, which takes very many of them. Here the matching is built in as a local cost volume: for each cell
-of frame t, how well does each shift of a few pixels explain frame t+1? What the shifts mean is still learned. Beside
-it stands the released family at a quarter of the pixels: temporal convolution, Impala stacks.
+from labels alone, which takes very many of them. Here the matching is built in as local cost volumes: for each cell
+of frame t, how well does each shift of a few pixels explain frame t+1? What the shifts mean is learned. Beside it
+stands the released family at a quarter of the pixels: temporal convolution, Impala stacks.
+
+The matched features are fixed (grey, local mean and contrast removed), so the volumes need no backward pass, which
+would be most of the cost on a CPU, and nothing in them can overfit to a few worlds.
 
 Shapes: B batch, T time, N = B*T, C channels, G = 8 cells per side, S shifts, E hidsize.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.backbone import DENSE_WIDTH, ImpalaCNN, NormLayer, dense
+from models.backbone import DENSE_WIDTH, ImpalaCNN, NormLayer, dense, pixels
 
 GRID = 8
-SIDE = 32  # the cost volume works on SIDE x SIDE features
-CELL = SIDE // GRID
-RADIUS = 4  # one feature pixel is 4 frame pixels, so shifts up to 16 of 128 pixels: the camera's 10 degrees
-SPAN = 2 * RADIUS + 1
+GREY = (0.299, 0.587, 0.114)
+CONTRAST_FLOOR = 0.02  # of full scale: below it, texture is compression noise
+COARSE_RADIUS = 4  # pixels of 32x32: 16 of 128 pixels, about the camera's 10 degrees
+SHARPNESS = 10.0  # of the softmax over shifts, whose costs lie within about -1..1
+FINE_RADIUS = 2  # pixels of 64x64: the small motions, where the bins are narrow
 
 
-def cost_volume(x: Tensor, y: Tensor) -> Tensor:
-    """Mean correlation of each cell of x with y, for each shift of up to RADIUS pixels.
+def local_contrast(grey: Tensor) -> Tensor:
+    """(N, 1, H, W) with the mean and the contrast of each pixel's 5x5 surroundings taken out."""
+    centred = grey - _blur(grey)
+    return centred / (_blur(centred.square()) + CONTRAST_FLOOR**2).sqrt()
 
-    One matrix product per cell, of its 4x4 pixels with the 12x12 around them, of which the 81 shifted diagonals count:
-    several times faster on a CPU than a loop over shifts.
+
+def cost_volume(x: Tensor, y: Tensor, radius: int) -> Tensor:
+    """Mean product of each cell of x with y, for each shift of up to `radius` pixels.
 
     Args:
-        x, y: (N, C, 32, 32) features of frames t and t+1; outside the picture counts as zero.
+        x, y: (N, 1, H, W) of frames t and t+1, H = W a multiple of 8; outside the picture counts as zero.
 
     Returns:
-        (N, 81, 8, 8), vertical shift slowest.
+        (N, S, 8, 8) with S = (2 radius + 1)^2, vertical shift slowest.
     """
-    count, channels = x.shape[:2]
-    window = CELL + 2 * RADIUS
-    query = x.view(count, channels, GRID, CELL, GRID, CELL).permute(0, 2, 4, 3, 5, 1)
-    keys = F.pad(y, (RADIUS,) * 4).unfold(2, window, CELL).unfold(3, window, CELL).permute(0, 2, 3, 1, 4, 5)
-    product = query.reshape(-1, CELL * CELL, channels) @ keys.reshape(-1, channels, window * window)
-    row = window * window  # query pixel (i, j) meets key pixel (i + dy, j + dx)
-    strides = (CELL * CELL * row, CELL * row + window, row + 1, window, 1)
-    diagonals = product.as_strided((count * GRID * GRID, CELL, CELL, SPAN, SPAN), strides)
-    return diagonals.mean(dim=(1, 2)).view(count, GRID, GRID, SPAN * SPAN).permute(0, 3, 1, 2)
+    side, span = x.shape[-1], 2 * radius + 1
+    padded = F.pad(y[:, 0], (radius,) * 4)
+    costs = []
+    for dy in range(span):
+        shifted = padded[:, dy : dy + side].unfold(2, side, 1).transpose(1, 2)  # (N, span, H, W), a view
+        costs.append(F.avg_pool2d(x * shifted, side // GRID))
+    return torch.cat(costs, dim=1)
+
+
+def expected_shift(costs: Tensor) -> Tensor:
+    """Softmax over shifts, then the mean shift: (N, S, 8, 8) -> (N, 2, 8, 8), down and right, in units of the radius.
+
+    It leans towards zero, as any such mean; what follows learns the scale.
+
+    A linear fit on these numbers, averaged over the cells, already gives camera R2 of 0.44 (pitch) and 0.40 (yaw) on
+    worlds it has not seen, where one on the averaged volumes gives 0.37 and 0.24.
+    """
+    span = math.isqrt(costs.shape[1])
+    weights = (SHARPNESS * costs).softmax(1).unflatten(1, (span, span))
+    at = torch.linspace(-1, 1, span, device=costs.device).view(-1, 1, 1)
+    return torch.stack([(weights.sum(2) * at).sum(1), (weights.sum(1) * at).sum(1)], dim=1)
+
+
+def following(x: Tensor, length: int) -> Tensor:
+    """Each row's next frame, (B*T, ...) -> (B*T, ...); the last frame of a window is followed by itself."""
+    by_time = x.unflatten(0, (-1, length))
+    return torch.cat([by_time[:, 1:], by_time[:, -1:]], dim=1).flatten(0, 1)
+
+
+def _blur(x: Tensor) -> Tensor:
+    return F.avg_pool2d(x, 5, stride=1, padding=2, count_include_pad=False)
 
 
 class MotionFeatures(nn.Module):
-    """Cost volume of learned shallow features between neighbours: (B, T, 3, 64, 64) -> (B*T, 256)."""
+    """What the cost volumes of neighbouring frames say: images (N, 3, 64, 64) in 0..1 -> (N, 256)."""
 
-    def __init__(self, channels: int = 8, width: int = 32):
+    def __init__(self, width: int = 32):
         super().__init__()
-        self.features = nn.Conv2d(3, channels, 4, stride=2, padding=1)
-        self.decode = nn.Conv2d(SPAN * SPAN, width, 1)
-        self.dense = dense(width * GRID * GRID, DENSE_WIDTH, init_scale=1.4)
+        shifts = (2 * COARSE_RADIUS + 1) ** 2 + (2 * FINE_RADIUS + 1) ** 2
+        self.decode = NormLayer(nn.Conv2d(shifts, width, 1))
+        self.dense = dense((width + 4) * GRID * GRID, DENSE_WIDTH, init_scale=1.4)
 
-    def forward(self, images: Tensor) -> Tensor:
-        x = self.features(images.flatten(0, 1))
-        x = x - F.avg_pool2d(x, 5, 1, 2, count_include_pad=False)  # against changes of light
-        x = x / (x.square().mean(dim=(1, 2, 3), keepdim=True) + 1e-4).sqrt()
-        by_time = x.unflatten(0, images.shape[:2])
-        following = torch.cat([by_time[:, 1:], by_time[:, -1:]], dim=1).flatten(0, 1)
-        return self.dense(F.relu(self.decode(cost_volume(x, following))).flatten(1))
+    def forward(self, images: Tensor, length: int) -> Tensor:
+        volumes = self.volumes(images, length)
+        cells = [self.decode(torch.cat(volumes, dim=1)), *map(expected_shift, volumes)]
+        return self.dense(torch.cat(cells, dim=1).flatten(1))
+
+    @staticmethod
+    @torch.no_grad()
+    def volumes(images: Tensor, length: int) -> list[Tensor]:
+        """Coarse and fine cost volume of windows of `length` frames: (N, 3, 64, 64) -> (N, 81, 8, 8), (N, 25, 8, 8)."""
+        grey = (images * images.new_tensor(GREY).view(3, 1, 1)).sum(1, keepdim=True)
+        volumes = []
+        for image, radius in ((F.avg_pool2d(grey, 2), COARSE_RADIUS), (grey, FINE_RADIUS)):
+            x = local_contrast(image)
+            volumes.append(cost_volume(x, following(x, length), radius))
+        return volumes
 
 
 class MotionEncoder(nn.Module):
@@ -76,7 +114,10 @@ class MotionEncoder(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         shape = frames.shape[:2]
-        x = F.avg_pool2d(frames.flatten(0, 1).permute(0, 3, 1, 2).float() / 255.0, 2).unflatten(0, shape)
-        appearance = self.cnn(self.conv3d_layer(x.transpose(1, 2)).transpose(1, 2).flatten(0, 1))
-        both = torch.cat([self.motion(x), appearance], dim=1).unflatten(0, shape)
+        images = F.avg_pool2d(pixels(frames), 2)
+        over_time = images.unflatten(0, shape).transpose(1, 2)
+        x = self.conv3d_layer(over_time).transpose(1, 2).flatten(0, 1)
+        # the stacks are narrow, and narrow convolutions run 1.6 times faster with channels last
+        appearance = self.cnn(x.contiguous(memory_format=torch.channels_last))
+        both = torch.cat([self.motion(images, shape[1]), appearance], dim=1).unflatten(0, shape)
         return self.mix(both.transpose(1, 2)).transpose(1, 2)

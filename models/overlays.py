@@ -94,7 +94,9 @@ def _person(h: int, w: int, rng: np.random.Generator) -> np.ndarray:
     return camera
 
 
-def _text(text: str, height_px: float, colour: tuple[int, ...], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _text(
+    text: str, height_px: float, colour: tuple[int, ...], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """A text's colours (h, w, 3) and its cover (h, w), 0 to 1."""
     font = FONTS[int(rng.integers(len(FONTS)))]
     scale, thick = height_px / 22.0, max(1, round(height_px / 9))
@@ -126,3 +128,37 @@ def _blend(image: np.ndarray, patch: np.ndarray, cover: np.ndarray, top: int, le
     part = image[top : top + patch.shape[0], left : left + patch.shape[1]]
     patch, cover = patch[: part.shape[0], : part.shape[1]], cover[: part.shape[0], : part.shape[1]]
     part[:] = (part * (1 - cover) + patch * cover).round().astype(np.uint8)
+
+
+def hide_health(image: np.ndarray) -> np.ndarray | None:
+    """A copy without the row of hearts, as creative mode shows the game; None if no hearts are found.
+
+    Hearts are the red pixels in the lower part, left of the middle; what lies right above is copied over their box.
+    """
+    height, width = image.shape[:2]
+    top, left, right = int(height * 0.7), int(width * 0.15), int(width * 0.52)
+    part = image[top:, left:right].astype(np.int16)
+    red = (part[..., 0] > 140) & (part[..., 1] < 80) & (part[..., 2] < 80)
+    rows = np.flatnonzero(red.sum(1) >= 8)
+    if len(rows) == 0:
+        return None
+    first, last = int(rows[0]), int(rows[-1])
+    columns = np.flatnonzero(red[first : last + 1].any(0))
+    h, gap = last - first + 5, 2
+    if last - first > height * 0.1 or np.ptp(columns) < width * 0.1:
+        return None  # something red and large, or a single red thing: not a row of hearts
+    a, b = max(0, left + int(columns[0]) - 4), left + int(columns[-1]) + 5
+    y = top + first - gap
+    out = image.copy()
+    out[y : y + h, a:b] = image[y - h : y, a:b][: image.shape[0] - y]
+    return out
+
+
+def unclean_copies(image: np.ndarray, count: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """What a clean frame is paired with in training: `count` copies with overlays and, if it shows hearts, one without.
+
+    No copy at all for a count of 0.
+    """
+    copies = [add_overlay(image, rng) for _ in range(count)]
+    bare = hide_health(image) if count else None
+    return copies if bare is None else [*copies, bare]

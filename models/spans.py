@@ -8,6 +8,7 @@ A step belongs to its nearest sample (ties: the later one), so a boundary lies m
 sample. That is right on average and at most 1/6 s wrong at 3 samples per second.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -84,7 +85,7 @@ def clean_spans(
     """
     scores, sample_steps = np.asarray(scores), np.asarray(sample_steps)
     if scores.shape != sample_steps.shape or (np.diff(sample_steps) <= 0).any():
-        raise ValueError(f"expected one increasing step per score, got {scores.shape} scores, {sample_steps.shape} steps")
+        raise ValueError(f"expected one increasing step per score, got {scores.shape} and {sample_steps.shape}")
     is_clean = scores >= rule.threshold
     stretches = join([(0, steps)] if candidates is None else candidates)
     inside = np.zeros(len(scores), bool)
@@ -150,7 +151,7 @@ def runs(values: np.ndarray) -> list[tuple[int, int, bool]]:
     """Runs of equal values as (first, one past the last, value)."""
     edges = np.flatnonzero(np.diff(np.asarray(values).astype(np.int8))) + 1
     bounds = [0, *edges.tolist(), len(values)]
-    return [(a, b, bool(values[a])) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+    return [(a, b, bool(values[a])) for a, b in itertools.pairwise(bounds) if b > a]
 
 
 def join(candidates: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -170,7 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--held-out", nargs="*", default=[], help="players (worlds), or the beginning of their names")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="nano_cpu")
     parser.add_argument("--out", type=Path, required=True, help="folder for the model, checkpoints and report")
-    parser.add_argument("--max-seconds", type=float, help="stop after this long; the result then depends on the machine")
+    parser.add_argument("--max-seconds", type=float, help="stop after this long, whatever the step")
     parser.add_argument("--max-steps", type=int, help="steps of the run, instead of the recipe's")
     parser.add_argument("--seed", type=int, default=0)
     return parser

@@ -3,32 +3,30 @@
 Two ways to end a run. `max_steps` or `epochs`: the same seed gives the same weights, on one machine. `max_seconds`:
 for a demonstration; the learning rate still decays to 0, by the clock, so the result depends on the machine's speed.
 
-A checkpoint is a folder that appears whole (written beside, then renamed): weights and optimiser as safetensors,
-everything else as JSON. All randomness of a step derives from (seed, step), and a source of batches hands out its
-position, so a resumed run gives the losses that the stopped one would have given.
+All randomness of a step derives from (seed, step), and a source of batches hands out its
+position, so a run resumed from a checkpoint (`models.checkpoint`) gives the losses that the
+stopped one would have given.
 """
 
 import json
 import math
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from models.augment import AugmentConfig, augment_batch
+from models.checkpoint import newest, read_state, restore, write
 from models.dataset import Batch
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called after each step with (step, total steps, metrics)."""
-CHECKPOINTS_KEPT = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,6 +150,16 @@ class _Run:
         by_clock = self.seconds / self.config.max_seconds if self.config.max_seconds else 0.0
         return min(1.0, max(self.step / self.total, by_clock))
 
+    def saved(self) -> dict[str, Any]:
+        """What a checkpoint keeps as JSON."""
+        names = ("step", "position", "seconds", "history", "pending")
+        return {name: getattr(self, name) for name in names} | {"config": self.identity()}
+
+    def identity(self) -> dict[str, Any]:
+        """The config fields that the numbers of a run depend on, JSON-able."""
+        free = ("max_seconds", "checkpoint_every", "device")
+        return json.loads(json.dumps({name: value for name, value in asdict(self.config).items() if name not in free}))
+
 
 def train(
     model: nn.Module,
@@ -172,23 +180,37 @@ def train(
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
     run = _Run(model, optimiser, objective, config, total_steps)
-    if out_dir is not None and config.checkpoint_every:
-        _resume(run, out_dir)
-    batches = _prefetched(make_source(run.position), config, run.step)
-    while run.step < total_steps and (run.share_done < 1.0 or run.step == 0):
-        batch, run.position = next(batches)
-        metrics = _step(run, batch, parameters)
-        if out_dir is not None and config.checkpoint_every and run.step % config.checkpoint_every == 0:
-            _write_checkpoint(run, out_dir)
-        if progress is not None:
-            progress(run.step, total_steps, metrics)
-    batches.close()
+    folder = out_dir if config.checkpoint_every else None
+    if folder is not None:
+        _resume(run, newest(folder))
+    with closing(_prefetched(make_source(run.position), config, run.step)) as batches:
+        while run.step < total_steps and (run.share_done < 1.0 or run.step == 0):
+            batch, run.position = next(batches)
+            metrics = _step(run, batch, parameters)
+            if folder is not None and run.step % config.checkpoint_every == 0:
+                write(folder, run.step, model, optimiser, objective.memory(), run.saved())
+            if progress is not None:
+                progress(run.step, total_steps, metrics)
     _log(run, last=True)
     model.eval()
     return TrainResult(run.history, run.step, run.seconds)
 
 
-def _prefetched(source: Source, config: TrainConfig, step: int) -> Iterator[tuple[Batch, Any]]:
+def _resume(run: _Run, folder: Path | None) -> None:
+    """Continue from a checkpoint, if there is one."""
+    if folder is None:
+        return
+    state = read_state(folder)
+    if state["config"] != run.identity():
+        raise ValueError(f"{folder} was written by a run with another config {state['config']}, this one has "
+                         f"{run.identity()}; use a new output folder or delete the checkpoints")
+    memory = restore(folder, run.model, run.optimiser, run.config.device)
+    run.objective.remember(memory)
+    run.step, run.position, run.seconds_before = state["step"], state["position"], state["seconds"]
+    run.history, run.pending = state["history"], state["pending"]
+
+
+def _prefetched(source: Source, config: TrainConfig, step: int) -> Generator[tuple[Batch, Any]]:
     """Batches, augmented, with the position after each; the next one is prepared while the model works."""
 
     def prepare(step: int) -> tuple[Batch, Any]:
@@ -242,66 +264,3 @@ def _log(run: _Run, last: bool = False) -> None:
     means = {name: sum(m[name] for m in run.pending) / len(run.pending) for name in run.pending[0]}
     run.history.append({"step": run.step, "seconds": round(run.seconds, 3), **means})
     run.pending.clear()
-
-
-def _write_checkpoint(run: _Run, out_dir: Path) -> None:
-    """Write `checkpoints/step-N`, whole or not at all, and drop all but the newest few."""
-    folder = out_dir / "checkpoints"
-    target, temporary = folder / f"step-{run.step:08d}", folder / f".step-{run.step:08d}.{os.getpid()}"
-    temporary.mkdir(parents=True)
-    save_file({name: t.detach().cpu().contiguous() for name, t in run.model.state_dict().items()},
-              temporary / "weights.safetensors")
-    save_file(_optimiser_tensors(run), temporary / "optimiser.safetensors")
-    state = {
-        "step": run.step,
-        "position": run.position,
-        "seconds": run.seconds,
-        "history": run.history,
-        "pending": run.pending,
-        "config": _identity(run.config),
-    }
-    (temporary / "state.json").write_text(json.dumps(state))
-    shutil.rmtree(target, ignore_errors=True)
-    os.replace(temporary, target)
-    for old in sorted(folder.glob("step-*"))[:-CHECKPOINTS_KEPT]:
-        shutil.rmtree(old)
-
-
-def _optimiser_tensors(run: _Run) -> dict[str, Tensor]:
-    """Adam's moments and the objective's memory, flat."""
-    tensors = {
-        f"{index}.{name}": value.detach().cpu().contiguous().clone()
-        for index, values in run.optimiser.state_dict()["state"].items()
-        for name, value in values.items()
-    }
-    memory = {f"memory.{i:04d}": t.detach().cpu().contiguous().clone() for i, t in enumerate(run.objective.memory())}
-    return tensors | memory
-
-
-def _resume(run: _Run, out_dir: Path) -> None:
-    """Take everything from the newest checkpoint, if there is one."""
-    found = sorted((out_dir / "checkpoints").glob("step-*"))
-    if not found:
-        return
-    state = json.loads((found[-1] / "state.json").read_text())
-    if state["config"] != _identity(run.config):
-        raise ValueError(f"{found[-1]} was written by a run with another config {state['config']}, this one has "
-                         f"{_identity(run.config)}; use a new output folder or delete the checkpoints")
-    run.model.load_state_dict(load_file(found[-1] / "weights.safetensors", device=run.config.device))
-    tensors = load_file(found[-1] / "optimiser.safetensors")
-    moments: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        index, _, key = name.partition(".")
-        if index != "memory":
-            moments.setdefault(int(index), {})[key] = tensor
-    groups = run.optimiser.state_dict()["param_groups"]
-    run.optimiser.load_state_dict({"state": moments, "param_groups": groups})
-    run.objective.remember([tensors[n].to(run.config.device) for n in sorted(tensors) if n.startswith("memory.")])
-    run.step, run.position, run.seconds_before = state["step"], state["position"], state["seconds"]
-    run.history, run.pending = state["history"], state["pending"]
-
-
-def _identity(config: TrainConfig) -> dict[str, Any]:
-    """The config fields that the numbers of a run depend on, JSON-able."""
-    free = ("max_seconds", "checkpoint_every", "device")
-    return json.loads(json.dumps({name: value for name, value in asdict(config).items() if name not in free}))

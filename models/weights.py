@@ -75,7 +75,8 @@ def read_description(directory: str | Path) -> dict[str, Any]:
         description = json.loads(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path}: expected JSON, got {error}") from error
-    if not isinstance(description, dict) or description.get("format") != FORMAT or "kind" not in description:
+    complete = isinstance(description, dict) and {"format", "kind", "config"} <= set(description)
+    if not complete or description["format"] != FORMAT:
         raise ValueError(f"{path}: expected a model description of format {FORMAT}, got {str(description)[:80]}")
     return description
 
@@ -83,7 +84,10 @@ def read_description(directory: str | Path) -> dict[str, Any]:
 def model_digest(directory: str | Path) -> str:
     """sha256 hex over the canonical `model.json` and the weights' bytes: the model's name everywhere."""
     digest = hashlib.sha256(_canonical(read_description(directory)))
-    with open(Path(directory) / WEIGHTS_FILE, "rb") as file:
+    weights = Path(directory) / WEIGHTS_FILE
+    if not weights.is_file():
+        raise ValueError(f"{weights}: expected the weights beside {MODEL_FILE}, found none; copy the whole directory")
+    with weights.open("rb") as file:
         while chunk := file.read(CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()

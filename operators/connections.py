@@ -12,6 +12,7 @@ The triggerer must not block, hence the two ways to the Ray endpoint. A token ne
 lie in the metadata database.
 """
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,22 @@ def job_environment(settings: Settings) -> dict[str, str]:
     if connection is not None and connection.login and connection.password:
         env |= {"AWS_ACCESS_KEY_ID": connection.login, "AWS_SECRET_ACCESS_KEY": connection.password}
     return env
+
+
+def saved_searches(variable: str | None) -> list[str]:
+    """What `label_nightly` scrapes: the Airflow Variable `smelter_searches`, else the setting `searches`.
+
+    Args:
+        variable: text of the Variable, a JSON list or one source per line; None if there is none.
+    """
+    if variable is None:
+        return [source.strip() for source in load_settings().searches.split(",") if source.strip()]
+    if not variable.lstrip().startswith("["):
+        return [line.strip() for line in variable.splitlines() if line.strip()]
+    try:
+        return [str(source) for source in json.loads(variable)]
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"Variable smelter_searches: expected a JSON list or lines, got {error}") from None
 
 
 def ray_endpoint() -> RayEndpoint:

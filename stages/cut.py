@@ -16,7 +16,7 @@ from typing import Any
 from stages import paths
 from stages.cli import main
 from stages.errors import ConfigError
-from stages.media import ClipOptions, Grid, MediaLimits, Span, cut_clip, pieces
+from stages.media import ClipOptions, Span, cut_clips, pieces
 from stages.media_tables import grid_from_parquet
 from stages.records import Output, Record
 from stages.sandbox import Limits, run_limited
@@ -39,7 +39,7 @@ class CutConfig:
     preset: str = "fast"
     """x264's effort, ultrafast to veryslow."""
     pixel_format: str = "yuv420p"
-    """How colour is stored: yuv420p, or yuv444p (a quarter less error at the same size, but browsers cannot play it)."""
+    """How colour is stored: yuv420p, or yuv444p (a quarter less error, same size, but browsers cannot play it)."""
     memory_mb: int = field(default=4096, metadata=NOT_KEYED)
     """Address space of the cutting process, in MiB; beyond it a video is quarantined as decode_memory."""
     max_wall_s: float = field(default=8 * 3600.0, metadata=NOT_KEYED)
@@ -56,9 +56,8 @@ class CutConfig:
         if self.gop < 1:
             raise ConfigError(f"cut: gop: expected at least 1 frame, got {self.gop}")
         if not 0 <= self.min_tail_s <= self.max_clip_s or self.max_clip_s < 1:
-            raise ConfigError(
-                f"cut: expected 1 <= max_clip_s and 0 <= min_tail_s <= max_clip_s, got {self.max_clip_s}, {self.min_tail_s}"
-            )
+            got = f"{self.max_clip_s} and {self.min_tail_s}"
+            raise ConfigError(f"cut: expected max_clip_s >= 1 and min_tail_s from 0 to max_clip_s, got {got}")
         if self.memory_mb < 512 or self.max_wall_s <= 0:
             raise ConfigError(
                 f"cut: expected memory_mb >= 512, max_wall_s > 0, got {self.memory_mb}, {self.max_wall_s}"
@@ -110,16 +109,6 @@ class Cut(Stage[CutConfig]):
 def clip_id(video_id: str, span: Span) -> str:
     """`<video_id>-<first step>-<step after the last>`."""
     return f"{video_id}-{span.start:06d}-{span.end:06d}"
-
-
-def cut_clips(source: Path, grid: Grid, spans: list[Span], clips: list[Path], options: ClipOptions) -> list[int]:
-    """Cut all pieces of one video (in the child process); returns the frames of each clip."""
-    # The limits on size and length were checked by segment, whose settings may since have been tightened.
-    limits = MediaLimits(max_duration_s=float("inf"))
-    return [
-        cut_clip(source, grid, span.start, span.end, clip, options, limits)
-        for span, clip in zip(spans, clips, strict=True)
-    ]
 
 
 def _info(video_id: str, span: Span, frames: int, output: Output) -> dict[str, Any]:

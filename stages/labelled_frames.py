@@ -1,8 +1,8 @@
 """Frames that people have labelled, for the clean classifier (paper, Appendix A.2: 8,800 of them).
 
 Two forms are read. A folder per class (`clean/`, `artifact/`, `other/`) of images named `<video>_<time>.jpg`, time in
-seconds. Or a table, CSV or Parquet, with the columns video, time, label, beside the videos it names. Only `clean` is the
-positive class; everything else is not. Frames of one video belong together: they are never on both sides of a split.
+seconds. Or a table, CSV or Parquet, with the columns video, time, label, beside the videos it names. Only `clean`
+is the positive class; everything else is not. Frames of one video stay on one side of a split.
 """
 
 import csv
@@ -141,7 +141,7 @@ def _read_image(path: Path, times: list[float]) -> list[np.ndarray]:
 
 
 def _read_video(path: Path, times: list[float]) -> list[np.ndarray]:
-    from models.classifier_eval import frames_at
+    from models.sampling import frames_at
 
     order = np.argsort(times, kind="stable")
     found = list(frames_at(path, [times[i] for i in order], SHORT_SIDE))

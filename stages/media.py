@@ -6,7 +6,7 @@
 - `media_clip`: write and read working clips, 128x128 at 20 Hz.
 """
 
-from stages.media_clip import CLIP_SIZE, ClipOptions, cut_clip, decode_clip
+from stages.media_clip import CLIP_SIZE, ClipOptions, cut_clip, cut_clips, decode_clip, encode_clip
 from stages.media_grid import STEPS_PER_S, Grid, Span, pieces
 from stages.media_probe import MediaLimits, Probe, probe
 from stages.media_scan import Scan, ScanOptions, scan
@@ -22,7 +22,9 @@ __all__ = [
     "ScanOptions",
     "Span",
     "cut_clip",
+    "cut_clips",
     "decode_clip",
+    "encode_clip",
     "pieces",
     "probe",
     "scan",

@@ -5,8 +5,10 @@ random access and hold exactly one frame per step of the grid. The same input gi
 """
 
 import io
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,14 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
 from stages.errors import BadInput
-from stages.media_grid import STEPS_PER_S, Clock, Grid, microseconds
+from stages.media_grid import STEPS_PER_S, Grid, Span, microseconds
 from stages.media_probe import MediaLimits, decoded, open_video, to_rgb
 
 CLIP_SIZE = 128
 """Pixels on each side of a working clip: what VPT's models take."""
 GAME_WIDTH, GAME_HEIGHT = 640, 360
-"""Size of a contractor recording. The models saw 640x360 squashed to 128x128 by INTER_LINEAR, which reads 4 pixels for
-each one it writes; a larger picture squashed so would alias more than anything they saw. So it is averaged down first."""
+"""Size of a contractor recording. The models saw 640x360 squashed to 128x128 by INTER_LINEAR, which reads 4 pixels
+for each one it writes; a larger picture squashed so would alias more than they ever saw, so it is averaged first."""
 SEEK_AFTER_S = 2
 """A clip that begins earlier than this is read from the start of the file."""
 
@@ -51,7 +53,7 @@ def cut_clip(
     start: int,
     end: int,
     out: Path,
-    options: ClipOptions = ClipOptions(),  # noqa: B008 - frozen
+    options: ClipOptions = ClipOptions(),
     limits: MediaLimits = MediaLimits(),  # noqa: B008 - frozen
 ) -> int:
     """Write steps start (included) to end (excluded) as a working clip; returns its frames, proved by reading it back.
@@ -76,6 +78,21 @@ def cut_clip(
     return frames
 
 
+def cut_clips(source: Path, grid: Grid, spans: list[Span], clips: list[Path], options: ClipOptions) -> list[int]:
+    """Cut several spans of one video; returns the frames of each clip. One call serves one child process."""
+    # Size and length were checked when the grid was made; settings tightened since then must not break a clip.
+    limits = MediaLimits(max_duration_s=float("inf"))
+    return [cut_clip(source, grid, *span, clip, options, limits) for span, clip in zip(spans, clips, strict=True)]
+
+
+def encode_clip(frames: np.ndarray[Any, Any], options: ClipOptions = ClipOptions()) -> bytes:  # noqa: B008 - frozen
+    """Squashed frames (T, 128, 128, 3) uint8 RGB as the bytes of a working clip of exactly T frames."""
+    with tempfile.TemporaryDirectory(prefix="smelter-") as folder:
+        out = Path(folder) / "clip.mp4"
+        _Encoder(options).write(iter(frames), out)
+        return out.read_bytes()
+
+
 def decode_clip(source: bytes | Path | str) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """All frames of a working clip: uint8 (T, 128, 128, 3) RGB.
 
@@ -84,7 +101,7 @@ def decode_clip(source: bytes | Path | str) -> np.ndarray[Any, np.dtype[np.uint8
     """
     opened = io.BytesIO(source) if isinstance(source, bytes) else f"file:{source}"
     try:
-        with av.open(opened, options={"format_whitelist": "mov"}) as container:
+        with av.open(opened, "r", options={"format_whitelist": "mov"}) as container:
             stream = container.streams.video[0]
             stream.codec_context.thread_count = 1
             clip = np.empty((stream.frames, CLIP_SIZE, CLIP_SIZE, 3), dtype=np.uint8)
@@ -184,7 +201,7 @@ class _Encoder:
         stream.width = stream.height = CLIP_SIZE
         stream.pix_fmt = options.pixel_format
         context = stream.codec_context
-        context.time_base = 1 / stream.average_rate if stream.average_rate else None
+        context.time_base = Fraction(1, STEPS_PER_S)
         context.thread_count = 1
         context.color_range, context.colorspace = int(ColorRange.MPEG), 6  # 6: SMPTE 170M, which is BT.601
         context.gop_size, context.max_b_frames = options.gop, 0

@@ -58,7 +58,7 @@ class Probe:
     has_audio: bool
 
 
-def probe(path: Path | str, limits: MediaLimits = MediaLimits()) -> Probe:  # noqa: B008 - frozen
+def probe(path: Path | str, limits: MediaLimits = MediaLimits()) -> Probe:
     """Read the header and the first frame of a video.
 
     Raises:

@@ -160,8 +160,8 @@ class _Sampler:
 
 
 def _last_duration(frame: VideoFrame, clock: Clock) -> int:
-    """Ticks that the last frame is shown: its own figure unless that is absurd, else the length of its neighbour."""
-    return frame.duration if 0 < frame.duration * clock.time_base <= Fraction(1, 2) else clock.nominal
+    """Ticks that the last frame is shown: its own figure, unless that is far from its neighbour's (a bogus default)."""
+    return frame.duration if clock.nominal <= 2 * frame.duration <= 4 * clock.nominal else clock.nominal
 
 
 def _check_damage(found: Scan, damage: Damage, declared: Fraction | None, of_video: bool, name: str) -> None:
@@ -173,6 +173,7 @@ def _check_damage(found: Scan, damage: Damage, declared: Fraction | None, of_vid
         reached = Fraction(sum(end - start for start, end in found.candidates), STEPS_PER_S)
     elif not of_video:  # a container's duration may be that of a longer sound track
         reached = max(reached, damage.packets_end_s)
+    reached += max(Fraction(0), found.grid.first_pts * found.grid.time_base)  # some headers count from zero time
     if reached < MIN_DECODED_SHARE * declared:
         raise BadInput(
             "truncated",

@@ -49,7 +49,7 @@ def grid_to_parquet(grid: Grid) -> bytes:
         buffer,
         compression="zstd",
         use_dictionary=False,
-        column_encoding={name: "DELTA_BINARY_PACKED" for name in _GRID.names},
+        column_encoding=dict.fromkeys(_GRID.names, "DELTA_BINARY_PACKED"),
     )
     return buffer.getvalue()
 

@@ -1,6 +1,5 @@
 """The action mapping against vectors of OpenAI's released mapping, and the rules in words."""
 
-import json
 import time
 from pathlib import Path
 
@@ -8,7 +7,8 @@ import numpy as np
 import pytest
 
 from models import actions
-from models.actions import BUTTONS, MINECRAFT, load_schema
+from models.action_schema import load_schema
+from models.actions import BUTTONS, MINECRAFT
 
 GOLDEN = np.load(Path(__file__).parents[1] / "data" / "golden" / "actions.golden.npz")
 
@@ -49,7 +49,7 @@ def test_every_joint_action_survives_the_round_trip() -> None:
 
 
 def test_bin_edges_in_mouse_pixels() -> None:
-    """1 px is still "no motion", 2 px (0.3 degrees, lost if degrees were truncated) is bin 6, from 52 px on it clips."""
+    """1 px is still "no motion", 2 px (0.3 degrees, lost if degrees were truncated) is bin 6, from 52 px it clips."""
     pixels = np.array([0, 1, 2, 7, 8, 15, 16, 29, 30, 51, 52, 400])
     degrees = np.stack([-pixels, pixels], axis=1) * MINECRAFT.camera.degrees_per_pixel
     bins = actions.camera_to_bins(degrees)
@@ -85,14 +85,14 @@ def test_null_is_decided_in_the_policys_action_space() -> None:
 
 
 def test_a_hundred_thousand_actions_take_less_than_50_ms() -> None:
+    """Of processor time, the best of five, so that a busy machine does not fail it."""
     rng = np.random.default_rng(0)
     buttons, bins = rng.random((100_000, 20)) < 0.2, rng.integers(0, 11, (100_000, 2))
-    actions.from_joint(*actions.to_joint(buttons[:10], bins[:10]))
     seconds = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         actions.to_joint(buttons, bins)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.05
 
 
@@ -132,14 +132,3 @@ def test_another_game_needs_only_a_schema() -> None:
     assert buttons.shape == (500, len(desktop.buttons)) == (500, 12)
     np.testing.assert_array_equal(actions.to_joint(buttons, bins, desktop)[0], index)
     assert actions.camera_to_bins(np.array([[-20.0, 20.0]]), desktop).tolist() == [[0, 14]]
-
-
-def test_a_schema_that_forgets_a_button_is_refused(tmp_path: Path) -> None:
-    raw = json.loads((actions.SCHEMAS / "desktop.json").read_text())
-    raw["alone"] = []
-    path = tmp_path / "game.json"
-    path.write_text(json.dumps(raw))
-    with pytest.raises(ValueError, match="exactly one group"):
-        load_schema(str(path))
-    with pytest.raises(ValueError, match=r"\['desktop', 'minecraft'\]"):
-        load_schema("chess")

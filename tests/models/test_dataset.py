@@ -37,7 +37,8 @@ def test_an_epoch_covers_every_episode_with_disjoint_windows() -> None:
     for number, length in ((0, 95), (1, 40)):
         starts = [start for e, start in windows if e == number]
         assert np.diff(starts).tolist() == [10] * (len(starts) - 1)
-        assert 0 <= starts[0] and starts[-1] + 10 <= length
+        assert starts[0] >= 0
+        assert starts[-1] + 10 <= length
 
 
 def test_random_windows_resume_from_their_position() -> None:

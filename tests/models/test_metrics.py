@@ -19,7 +19,7 @@ def test_precision_recall_and_f1() -> None:
     predicted, true = np.array([1, 1, 0, 0, 1], bool), np.array([1, 0, 1, 0, 1], bool)
     row = metrics.prf(predicted, true)
     assert row == {"precision": pytest.approx(2 / 3), "recall": pytest.approx(2 / 3), "f1": pytest.approx(2 / 3),
-                   "count": 3}
+                   "hits": 2, "predicted": 3, "count": 3}
 
 
 def test_nothing_claimed_and_nothing_there_is_zero_not_an_error() -> None:
@@ -74,6 +74,7 @@ def test_camera_metrics_of_perfect_bins_reach_the_ceiling() -> None:
     assert row["r2"] == row["r2_ceiling"]
     assert 0.9 < row["r2"]["mean"] < 1.0
     assert row["r2_expected"]["mean"] == 1.0
+    assert np.array(row["confusion"]["yaw"]).trace() == 500
     assert row["bin_accuracy"] == {"pitch": 1.0, "yaw": 1.0}
 
 

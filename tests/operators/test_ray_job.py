@@ -141,7 +141,7 @@ def test_crash_between_submitting_and_remembering_finds_the_same_job(head):
 
 
 def test_retry_attaches_while_the_job_runs_and_after_it_succeeded(head):
-    task, ctx = operator("import time; time.sleep(4); print('{\"stage\": \"x\"}')"), context()
+    task, ctx = operator('import time; time.sleep(4); print(\'{"stage": "x"}\')'), context()
     first = defer(task, ctx)
     ctx["ti"].try_number = 2
     assert defer(task, ctx).trigger.job_id == first.trigger.job_id
@@ -207,7 +207,7 @@ def test_trigger_leaves_the_event_loop_free(head):
 
 
 def test_a_lost_head_means_a_new_epoch(head):
-    task, ctx = operator("import time; time.sleep(1); print('{\"stage\": \"x\"}')"), context()
+    task, ctx = operator('import time; time.sleep(1); print(\'{"stage": "x"}\')'), context()
     first = defer(task, ctx)
     head.restart()
     with pytest.raises(RayJobUnknown):

@@ -1,0 +1,38 @@
+"""
+### Train the IDM
+
+Starts whenever the ground truth moved. Trains the inverse dynamics model on contractor recordings (paper, section 4.1
+and Appendix D) and tests it on worlds that it never saw. It becomes the champion only if it beats the present one on
+the same worlds; `label_nightly` then relabels what is stale.
+"""
+
+from airflow.sdk import DAG, Param
+
+from operators.assets import GROUND_TRUTH, IDM, publish
+from operators.defaults import DAG_DEFAULTS
+from operators.stage_operators import TrainIdmOperator
+
+with DAG(
+    "train_idm",
+    doc_md=__doc__,
+    schedule=[GROUND_TRUTH],
+    tags=["smelter", "models"],
+    params={
+        "recipe": Param("nano_cpu", type="string", description="Named model and training configuration."),
+        "held_out": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            description="Worlds that are never trained on, one per line; empty picks a fifth of them.",
+        ),
+        "max_steps": Param(0, type="integer", minimum=0, description="Training steps; 0 means the recipe's."),
+    },
+    **DAG_DEFAULTS,
+) as dag:
+    train = TrainIdmOperator(
+        task_id="train_idm",
+        recipe=dag.param("recipe"),
+        held_out=dag.param("held_out"),
+        max_steps=dag.param("max_steps"),
+    )
+    publish(IDM, train.output)

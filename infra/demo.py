@@ -1,0 +1,90 @@
+"""`make demo`: gameplay video in, a trained policy out, through real Airflow, Ray and a store, on the bundled sample.
+
+Trains a clean filter and an IDM from labelled sample data, labels two videos with them, packs shards and trains a policy:
+each step is a DAG run that is triggered over Airflow's REST API and followed here. Run again, it plans from the ledger,
+finds nothing to do and says so.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from infra import services
+from infra.airflow_api import AirflowApi, now
+from infra.demo_bars import StageBars
+from stages.errors import SmelterError
+from stages.report import funnel, render
+from stages.settings import load_settings
+from stages.stage import Context, Recipe
+from stages.status import status
+
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "data" / "sample"
+RECIPE = {
+    "ingest": {"recordings": [str(SAMPLE / "contractor")], "licence": "CC BY-SA 3.0"},
+    "train_filter": {"frames": str(SAMPLE / "frames")},
+    "scrape": {"sources": [str(SAMPLE / "web")]},
+}
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    started = time.monotonic()
+    os.environ.setdefault("SMELTER_STORE", f"file://{ROOT}/.smelter/store")
+    ctx = Context(load_settings(), Recipe(RECIPE))
+    try:
+        todo = open_work(ctx)
+        if todo:
+            print(f"store      {ctx.settings.store}\nto do      {', '.join(todo)}\n", flush=True)
+        else:
+            print(f"Nothing to do: every unit of work is committed in {ctx.settings.store}.\n", flush=True)
+        endpoints = services.up(ROOT)
+        if todo:
+            run_flow(endpoints)
+        print("\n".join(render(funnel(ctx))))
+    except SmelterError as error:
+        print(f"\ndemo: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"\nstore      {ctx.settings.store}\nAirflow    {endpoints.airflow_url}   user {endpoints.user}, "
+        f"password {endpoints.password}\nRay        {endpoints.ray_dashboard}\n"
+        f"{time.monotonic() - started:.0f} s in all. Both stay up until `make down`."
+    )
+    return 0
+
+
+def open_work(ctx: Context) -> list[str]:
+    """Stages that have units to do, or cannot plan yet because an earlier one has."""
+    return [name for name, row in status(ctx).items() if row["open"] or row["blocked"]]
+
+
+def run_flow(endpoints: services.Endpoints) -> None:
+    """The DAG runs in order. Those that follow from another are started by its asset, not by us."""
+    api = AirflowApi(endpoints.airflow_url, endpoints.user, endpoints.password)
+    with StageBars(endpoints.ray_dashboard, endpoints.token_path) as bars:
+        began = now()
+        steps = (("train_filter", "train_filter"), ("ingest_contractor", "ingest"))
+        runs = [(dag, api.trigger(dag, RECIPE[section])) for dag, section in steps]
+        for dag, run in runs:
+            api.wait(dag, run, seen=bars.refresh)
+        wait_for_asset(api, "train_idm", began, bars)
+        began = now()
+        run = api.trigger("label_videos", {"sources": RECIPE["scrape"]["sources"]})
+        api.wait("label_videos", run, seen=bars.refresh)
+        wait_for_asset(api, "train_policy", began, bars)
+
+
+def wait_for_asset(api: AirflowApi, dag: str, began: Any, bars: StageBars, patience_s: float = 20) -> None:
+    """Wait for the run that an asset event started; there is none if the event said that nothing changed."""
+    deadline = time.monotonic() + patience_s
+    while not (runs := api.runs_since(dag, began)) and time.monotonic() < deadline:
+        bars.refresh()
+        time.sleep(1)
+    run = runs[-1]["dag_run_id"] if runs else api.trigger(dag, {})
+    api.wait(dag, run, seen=bars.refresh)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""How good a filter is on videos with known truth: frames, spans, and the decision to keep the video at all.
+
+Videos lie as NAME.mp4, truth as NAME.truth.json: {"intervals": [{"start", "end", "label", "what"?}]} in seconds, label
+`clean` or anything else. Videos are sampled and encoded as `segment` does it, so the figures hold for the pipeline.
+"""
+
+import itertools
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from models.classifier import CleanClassifier, load_embedder_of
+from models.embedding import Embedder
+from models.sampling import SAMPLE_SIDE, SAMPLES_PER_S, frames_at, through_jpeg, video_duration
+from models.spans import STEPS_PER_S, SpanRule, clean_spans, runs
+from models.weights import model_digest
+
+BATCH = 64
+"""Images embedded at a time."""
+TRUTH_SUFFIX = ".truth.json"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One video with scores and truth, N samples."""
+
+    name: str
+    steps: int
+    sample_steps: np.ndarray
+    scores: np.ndarray
+    """(N,) float64, 0 to 1."""
+    truth: np.ndarray
+    """(steps,) bool: clean at that 20 Hz step."""
+    what: list[str]
+    """(N,) the truth's finest name for what each sample shows."""
+
+    @property
+    def is_clean(self) -> np.ndarray:
+        """(N,) truth at the samples."""
+        return self.truth[self.sample_steps]
+
+
+def evaluate_filter(filter_dir: str | Path, videos_dir: str | Path, truth_dir: str | Path) -> dict[str, Any]:
+    """Score every video that has a truth file and compare.
+
+    Raises:
+        ValueError: no filter, no truth, a truth without its video, or one that cannot be read.
+    """
+    classifier = CleanClassifier.load(filter_dir)
+    embedder = load_embedder_of(classifier)
+    videos = [judge(*pair, classifier, embedder) for pair in find_pairs(Path(videos_dir), Path(truth_dir))]
+    rule = SpanRule(threshold=classifier.config.threshold)
+    report = summarise(videos, rule)
+    return {"filter": model_digest(filter_dir)[:12], "embedder": embedder.name, **report}
+
+
+def find_pairs(videos_dir: Path, truth_dir: Path) -> list[tuple[Path, Path]]:
+    """(video, truth) of every truth file.
+
+    Raises:
+        ValueError: there is none, or its video is missing.
+    """
+    pairs = [(videos_dir / (t.name.removesuffix(TRUTH_SUFFIX) + ".mp4"), t) for t in _truths(truth_dir)]
+    missing = [video.name for video, _ in pairs if not video.is_file()]
+    if not pairs or missing:
+        raise ValueError(
+            f"expected NAME{TRUTH_SUFFIX} in {truth_dir} and NAME.mp4 in {videos_dir}, "
+            f"got {len(pairs)} truth files{', no video for ' + ', '.join(missing) if missing else ''}"
+        )
+    return pairs
+
+
+def _truths(truth_dir: Path) -> list[Path]:
+    return sorted(truth_dir.glob(f"*{TRUTH_SUFFIX}"))
+
+
+def judge(video: Path, truth: Path, classifier: CleanClassifier, embedder: Embedder) -> Judged:
+    """Sample and score one video."""
+    duration_s = video_duration(video)
+    steps = int(duration_s * STEPS_PER_S + 1e-6)
+    sample_steps = np.arange(0, int(duration_s * SAMPLES_PER_S) + 1) * STEPS_PER_S // SAMPLES_PER_S
+    sample_steps = sample_steps[sample_steps < steps]
+    images = frames_at(video, (sample_steps / STEPS_PER_S).tolist(), SAMPLE_SIDE)
+    scores = []
+    while batch := list(itertools.islice(images, BATCH)):
+        scores.append(classifier.score(embedder.embed(np.stack([through_jpeg(image) for image in batch]))))
+    found = np.concatenate([np.empty(0), *scores])
+    sample_steps = sample_steps[: len(found)]
+    intervals = read_intervals(truth)
+    is_clean = np.zeros(steps, bool)
+    for entry in intervals:
+        is_clean[_step(entry["start"]) : _step(entry["end"])] = entry["label"] == "clean"
+    what = [_what(intervals, step / STEPS_PER_S) for step in sample_steps.tolist()]
+    return Judged(video.stem, steps, sample_steps, found, is_clean, what)
+
+
+def _step(seconds: float) -> int:
+    return round(seconds * STEPS_PER_S)
+
+
+def _what(intervals: list[dict[str, Any]], time_s: float) -> str:
+    for entry in intervals:
+        if entry["start"] - 1e-6 <= time_s < entry["end"]:
+            return str(entry.get("what", entry["label"]))
+    return "unlabelled"
+
+
+def read_intervals(truth: Path) -> list[dict[str, Any]]:
+    """The intervals of a truth file.
+
+    Raises:
+        ValueError: not of this form.
+    """
+    try:
+        intervals = json.loads(truth.read_text())["intervals"]
+        return [{**entry, "start": float(entry["start"]), "end": float(entry["end"])} for entry in intervals]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{truth}: expected intervals with start, end and label, got {error!r}") from error
+
+
+def summarise(videos: list[Judged], rule: SpanRule) -> dict[str, Any]:
+    """The report: frame metrics over all samples, span overlap with the gate off, gate decisions, each video."""
+    truth = np.concatenate([v.is_clean for v in videos])
+    found = np.concatenate([v.scores >= rule.threshold for v in videos])
+    what = [w for v in videos for w in v.what]
+    rows = {v.name: judge_spans(v, rule) for v in videos}
+    decisions = [(row["gate"]["truth"], row["gate"]["found"]) for row in rows.values()]
+    return {
+        "rule": vars(rule),
+        "frames": frame_metrics(truth, found),
+        "always_clean": frame_metrics(truth, np.ones_like(truth)),
+        "accuracy_by_what": {
+            name: round(float(np.mean([t == f for t, f, w in zip(truth, found, what, strict=True) if w == name])), 4)
+            for name in sorted(set(what))
+        },
+        "spans": span_metrics([row["overlap_s"] for row in rows.values()]),
+        "gate": {
+            "videos": len(videos),
+            "right": sum(t == f for t, f in decisions),
+            "wrongly_kept": sum(f and not t for t, f in decisions),
+            "wrongly_dropped": sum(t and not f for t, f in decisions),
+        },
+        "videos": rows,
+    }
+
+
+def frame_metrics(truth: np.ndarray, found: np.ndarray) -> dict[str, Any]:
+    """Counts, accuracy, precision, recall and F1 of clean frames; (N,) bool both. 0 where nothing can be divided."""
+    hit, miss = int((truth & found).sum()), int((truth & ~found).sum())
+    false = int((~truth & found).sum())
+    precision, recall = hit / max(1, hit + false), hit / max(1, hit + miss)
+    return {
+        "samples": len(truth),
+        "clean": int(truth.sum()),
+        "accuracy": round(float((truth == found).mean()), 4) if len(truth) else 0.0,
+        "precision": round(precision, 4),
+        "recall": round(recall, 4),
+        "f1": round(2 * hit / max(1, 2 * hit + false + miss), 4),
+    }
+
+
+def judge_spans(video: Judged, rule: SpanRule) -> dict[str, Any]:
+    """Spans of one video with the gate off against its truth (clean runs of at least `min_run_s`), and the gate."""
+    found = clean_spans(video.scores, video.sample_steps, video.steps, replace(rule, min_clean_share=0.0))
+    shortest = rule.min_run_s * STEPS_PER_S
+    wanted = [(a, b) for a, b, clean in runs(video.truth) if clean and b - a >= shortest]
+    covered, true = np.zeros(video.steps, bool), np.zeros(video.steps, bool)
+    for mask, spans in ((covered, found.spans), (true, wanted)):
+        for a, b in spans:
+            mask[a:b] = True
+    overlap = {"both": covered & true, "found": covered, "truth": true, "unclean": covered & ~video.truth}
+    true_share = float(video.is_clean.mean())
+    return {
+        "clean_share": {"found": found.clean_share, "truth": round(true_share, 4)},
+        "gate": {"found": found.clean_share >= rule.min_clean_share, "truth": true_share >= rule.min_clean_share},
+        "spans_s": {"found": _seconds(found.spans), "truth": _seconds(wanted)},
+        "overlap_s": {name: int(mask.sum()) / STEPS_PER_S for name, mask in overlap.items()},
+        "frames": frame_metrics(video.is_clean, video.scores >= rule.threshold),
+    }
+
+
+def _seconds(spans: Iterable[tuple[int, int]]) -> list[list[float]]:
+    return [[a / STEPS_PER_S, b / STEPS_PER_S] for a, b in spans]
+
+
+def span_metrics(rows: list[dict[str, float]]) -> dict[str, float]:
+    """Over all videos: seconds found, intersection over union, and the share of found seconds that is not clean."""
+    both, found, true, unclean = (sum(row[name] for row in rows) for name in ("both", "found", "truth", "unclean"))
+    return {
+        "found_s": round(found, 2),
+        "truth_s": round(true, 2),
+        "iou": round(both / (found + true - both), 4) if found + true > 0 else 0.0,
+        "unclean_share": round(unclean / found, 4) if found > 0 else 0.0,
+    }
+
+
+def draw(video: Judged, rule: SpanRule, path: Path) -> None:
+    """A picture of one video: score over time, truth behind it, spans (gate off) below it."""
+    from matplotlib.figure import Figure
+
+    spans = clean_spans(video.scores, video.sample_steps, video.steps, replace(rule, min_clean_share=0.0)).spans
+    figure = Figure(figsize=(10, 2.4), layout="constrained")
+    axes = figure.subplots()
+    for a, b, clean in runs(video.truth):
+        if clean:
+            axes.axvspan(a / STEPS_PER_S, b / STEPS_PER_S, color="tab:green", alpha=0.2, lw=0)
+    for a, b in spans:
+        axes.plot([a / STEPS_PER_S, b / STEPS_PER_S], [-0.06, -0.06], color="tab:green", lw=4, solid_capstyle="butt")
+    axes.plot(video.sample_steps / STEPS_PER_S, video.scores, color="tab:blue", lw=1)
+    axes.axhline(rule.threshold, color="black", lw=0.6, ls="--")
+    axes.set(xlabel="seconds", ylabel="clean score", ylim=(-0.1, 1.05), title=f"{video.name}: green is truly clean")
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,77 @@
+"""Predict the action of every frame of an episode with an IDM: overlapping windows, the centre kept, argmax labels.
+
+Used for evaluation and by the `label` stage (VPT, section 4.1 and appendix D).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from models.actions import MINECRAFT, bins_to_camera
+from models.idm import InverseDynamicsModel
+from models.windows import LENGTH, STRIDE, edge_mask, windows
+
+WINDOWS_PER_BATCH = 4
+"""Windows of one forward pass; the results do not depend on it beyond rounding."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What an IDM says about T frames."""
+
+    buttons: np.ndarray
+    """bool (T, 20): the likelier of released and pressed."""
+    camera_deg: np.ndarray
+    """float32 (T, 2): centre of the likeliest bin, pitch and yaw."""
+    camera_expected_deg: np.ndarray
+    """float32 (T, 2): mean of the bin centres under the model's probabilities. Smoother, but no label."""
+    confidence: np.ndarray
+    """float32 (T,): the model's probability that the whole action is right, buttons and both camera bins.
+
+    The plain product over the 22 heads of the chosen option's probability: given the frames the heads are independent.
+    It compares directly with the share of exactly right actions (`metrics.calibration_error`); a geometric mean would
+    look friendlier and be a probability of nothing.
+    """
+    edge: np.ndarray
+    """bool (T,): at the clip's edges, with less than the full context on one side."""
+
+    def __len__(self) -> int:
+        return len(self.confidence)
+
+
+@torch.inference_mode()
+def predict_episode(
+    model: InverseDynamicsModel, frames: np.ndarray, length: int = LENGTH, stride: int = STRIDE
+) -> Predictions:
+    """Label T >= 1 continuous frames uint8 (T, 128, 128, 3) RGB at 20 Hz.
+
+    Windows of `length` frames every `stride`; of each only the centre is kept (`models.windows`).
+    Raises ValueError for no frames or window lengths that cannot work.
+    """
+    if len(frames) == 0:
+        raise ValueError("expected at least one frame to label, got none")
+    device = next(model.parameters()).device
+    parts = []
+    found = windows(len(frames), length, stride)
+    for first in range(0, len(found), WINDOWS_PER_BATCH):
+        chunk = found[first : first + WINDOWS_PER_BATCH]  # all windows of one clip are equally long
+        stack = np.stack([frames[w.start : w.stop] for w in chunk])
+        log_probs = model(torch.from_numpy(stack).to(device))
+        for i, w in enumerate(chunk):
+            kept = slice(w.keep_start - w.start, w.keep_stop - w.start)
+            parts.append(_decode(log_probs["buttons"][i, kept], log_probs["camera"][i, kept]))
+    buttons, camera_deg, expected_deg, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Predictions(buttons, camera_deg, expected_deg, confidence, edge_mask(len(frames), length, stride))
+
+
+def _decode(buttons: torch.Tensor, camera: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Log-probabilities (t, 20, 2) and (t, 2, 11) to buttons, camera, expected camera and confidence."""
+    best_button, best_bin = buttons.float().max(-1), camera.float().max(-1)
+    confidence = (best_button.values.sum(-1) + best_bin.values.sum(-1)).exp()
+    pressed = best_button.indices.cpu().numpy().astype(bool)
+    chosen = bins_to_camera(best_bin.indices.cpu().numpy())
+    bins = np.arange(MINECRAFT.camera.bins)
+    centres = bins_to_camera(np.stack([bins, bins], axis=1))[:, 0]
+    expected = camera.float().exp().cpu().numpy() @ centres
+    return pressed, chosen.astype(np.float32), expected.astype(np.float32), confidence.cpu().numpy()

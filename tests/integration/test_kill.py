@@ -1,0 +1,89 @@
+"""kill -9 in the middle of labelling, again and again: the finished store is byte-identical to an undisturbed one."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stages.settings import Settings, load_settings
+from stages.stage import Context
+from tests import tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def settings_of(folder: Path) -> Settings:
+    return load_settings(store=f"file://{folder}", cache_dir=str(folder.parent / f"cache-{folder.name}"))
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A store with everything up to working clips, in pieces of two seconds, and an IDM."""
+    root = tiny.make_world(tmp_path_factory.mktemp("kill"), videos=2)
+    sections = tiny.recipe(root, cut={"max_clip_s": 2.0})
+    names = ("ingest", "shard_truth", "train_filter", "train_idm", "scrape", "segment", "filter", "cut")
+    tiny.run_flow(settings_of(root / "store"), sections, names)
+    return root, sections
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    store = Context(settings_of(folder)).store
+    return {key: store.get(key) for key in store.keys("")}
+
+
+def label(folder: Path, sections: dict[str, Any]) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "stages.label", "--store", f"file://{folder}", "--ray", "off"]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "SMELTER_CACHE_DIR": str(folder.parent / f"cache-{folder.name}")}
+    return subprocess.Popen([*command, "--config", json.dumps(sections)], env=env, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
+
+
+def kill_after_labels(process: subprocess.Popen[bytes], folder: Path, count: int) -> None:
+    """Kill once `count` clips have data or a record: between two objects, or within one."""
+    deadline = time.monotonic() + 120
+    while len(list((folder / "5_labels").glob("idm=[0-9a-f]*/*/*"))) < count and process.poll() is None:
+        assert time.monotonic() < deadline, "label made no progress within two minutes"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_killed_and_repaired_equals_undisturbed(prepared: tuple[Path, dict[str, Any]]) -> None:
+    root, sections = prepared
+    calm, hurt = root / "calm", root / "hurt"
+    for copy in (calm, hurt):
+        shutil.copytree(root / "store", copy)
+    tiny.run(settings_of(calm), sections, "label")
+    tiny.run(settings_of(calm), sections, "shard")
+    for count in (1, 3):
+        kill_after_labels(label(hurt, sections), hurt, count)
+    half = [key for key in contents(hurt) if key.startswith("_ledger/label")]
+    process = label(hurt, sections)
+    summary = json.loads(process.communicate()[0].splitlines()[-1])
+    assert process.returncode == 0
+    assert summary["skipped"] == len(half), "what was committed before a kill is not done again"
+    assert summary["done"] + summary["skipped"] == 8, "two videos of 8 s in pieces of 2 s"
+    tiny.run(settings_of(hurt), sections, "shard")
+    expected, found = contents(calm), contents(hurt)
+    assert sorted(found) == sorted(expected)
+    assert [key for key in expected if found[key] != expected[key]] == []
+
+
+@pytest.mark.services
+def test_two_runs_at_once_leave_one_store(prepared: tuple[Path, dict[str, Any]]) -> None:
+    root, sections = prepared
+    calm, twice = root / "calm2", root / "twice"
+    for copy in (calm, twice):
+        shutil.copytree(root / "store", copy)
+    tiny.run(settings_of(calm), sections, "label")
+    processes = [label(twice, sections) for _ in range(2)]
+    outputs = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert all(json.loads(output.splitlines()[-1])["quarantined"] == 0 for output in outputs)
+    assert contents(twice) == contents(calm)

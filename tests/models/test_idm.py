@@ -1,0 +1,157 @@
+"""The inverse dynamics model: the released numbers, the released shape, and what its graph promises."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import recipes
+from models.convert import convert
+from models.idm import IDMConfig, InverseDynamicsModel
+from tests.models.golden import golden_numbers, golden_path
+
+TINY = IDMConfig(hidsize=16, attention_heads=2, timesteps=8, impala_chans=(2, 2, 2), conv3d_outchan=4)
+TINY_MOTION = dataclasses.replace(TINY, front="correlation")
+
+
+def frames(batch: int, length: int, seed: int = 0) -> torch.Tensor:
+    """Random uint8 frames (B, T, 128, 128, 3)."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (batch, length, 128, 128, 3), generator=generator, dtype=torch.uint8)
+
+
+def model(config: IDMConfig = TINY, seed: int = 0) -> InverseDynamicsModel:
+    """A random model whose heads are not nearly uniform, so that differences show."""
+    torch.manual_seed(seed)
+    idm = InverseDynamicsModel(config).eval()
+    for head in idm.pi_head.values():
+        torch.nn.init.normal_(head.linear_layer.weight, std=0.1)
+    return idm
+
+
+def test_log_probabilities_equal_the_released_code(tmp_path: Path) -> None:
+    """Golden: the released InverseActionNet with random weights; 1e-4 is the agreement asked for in float32."""
+    convert(golden_path("idm_tiny.model"), golden_path("idm_tiny.weights"), tmp_path)
+    golden = golden_numbers("idm_tiny")
+    with torch.no_grad():
+        got = InverseDynamicsModel.load(tmp_path)(torch.from_numpy(golden["frames"]))
+    for head in ("buttons", "camera"):
+        np.testing.assert_allclose(got[head].numpy(), golden[f"logp_{head}"], atol=1e-4)
+
+
+def test_released_size_and_names() -> None:
+    """100 tensors, 482,330,046 parameters, and the dead ones where the released file has them."""
+    with torch.device("meta"):
+        released = InverseDynamicsModel(recipes.idm_released())
+    shapes = {name: tuple(tensor.shape) for name, tensor in released.state_dict().items()}
+    assert sum(parameter.numel() for parameter in released.parameters()) == 482_330_046
+    assert len(shapes) == 100
+    assert shapes["net.recurrent_layer.blocks.1.r.orc_block.b_nd"] == (10, 0)
+    assert shapes["net.img_process.cnn.dense.layer.weight"] == (256, 131072)
+    assert shapes["net.conv3d_layer.layer.weight"] == (128, 3, 5, 1, 1)
+    assert shapes["pi_head.camera.linear_layer.weight"] == (22, 4096)
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "correlation"])
+def test_shapes_and_normalisation(config: IDMConfig) -> None:
+    with torch.no_grad():
+        out = model(config)(frames(2, 7))
+    assert out["buttons"].shape == (2, 7, 20, 2)
+    assert out["camera"].shape == (2, 7, 2, 11)
+    for log_probs in out.values():
+        assert log_probs.dtype == torch.float32
+        torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(log_probs.shape[:-1]))
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "correlation"])
+def test_rows_of_a_batch_do_not_meet(config: IDMConfig) -> None:
+    idm, both = model(config), frames(2, 6)
+    with torch.no_grad():
+        together, alone = idm(both), idm(both[1:])
+    torch.testing.assert_close(together["buttons"][1:], alone["buttons"], atol=1e-5, rtol=0)
+
+
+def test_transformer_has_no_positions() -> None:
+    """Above the temporal convolution, frames in another order give the same outputs in that order."""
+    torch.manual_seed(0)
+    transformer = model().net.recurrent_layer
+    x, order = torch.randn(1, 9, 16), torch.randperm(9)
+    with torch.no_grad():
+        torch.testing.assert_close(transformer(x[:, order]), transformer(x)[:, order], atol=1e-5, rtol=0)
+
+
+def test_time_enters_through_the_five_taps() -> None:
+    """Without attention between frames, frame 6 depends on frames 4 to 8 and on no other."""
+    idm = model()
+    for block in idm.net.recurrent_layer.blocks:
+        torch.nn.init.zeros_(block.r.orc_block.proj_layer.weight)
+    base = frames(1, 12)
+    with torch.no_grad():
+        before = idm(base)["camera"][0, 6]
+        seen = []
+        for changed in range(12):
+            other = base.clone()
+            other[:, changed] = 255 - other[:, changed]
+            if not torch.allclose(idm(other)["camera"][0, 6], before, atol=1e-6):
+                seen.append(changed)
+    assert seen == [4, 5, 6, 7, 8]
+
+
+def test_lastlayer_is_discarded_as_released_unless_asked_for() -> None:
+    idm, x = model(), frames(1, 4)
+    used = model(dataclasses.replace(TINY, use_lastlayer=True))
+    used.load_state_dict(idm.state_dict())
+    with torch.no_grad():
+        before, before_used = idm(x)["buttons"], used(x)["buttons"]
+        for one in (idm, used):
+            one.net.lastlayer.layer.weight.neg_()
+        assert torch.equal(idm(x)["buttons"], before)
+        assert not torch.allclose(used(x)["buttons"], before_used)
+
+
+def test_parameters_that_do_nothing_take_no_gradient() -> None:
+    """A distributed trainer stops at parameters that never get a gradient, so these must not ask for one."""
+    for config in (TINY, TINY_MOTION, dataclasses.replace(TINY, use_lastlayer=True)):
+        idm = model(config)
+        out = idm(frames(1, 3))
+        (out["buttons"][..., 0].sum() + out["camera"][..., 0].sum()).backward()
+        without = [n for n, p in idm.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+        assert without == []
+
+
+@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "correlation"])
+def test_a_saved_model_is_the_same_model(tmp_path: Path, config: IDMConfig) -> None:
+    idm, x = model(config), frames(1, 5)
+    idm.save(tmp_path)
+    again = InverseDynamicsModel.load(tmp_path)
+    assert again.config == config
+    with torch.no_grad():
+        assert torch.equal(again(x)["camera"], idm(x)["camera"])
+    trainable = {name for name, parameter in idm.named_parameters() if parameter.requires_grad}
+    assert {name for name, parameter in again.named_parameters() if parameter.requires_grad} == trainable
+
+
+def test_another_game_has_other_heads() -> None:
+    with torch.no_grad():
+        out = model(dataclasses.replace(TINY, n_buttons=12, n_camera_bins=15))(frames(1, 2))
+    assert (out["buttons"].shape, out["camera"].shape) == ((1, 2, 12, 2), (1, 2, 2, 15))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [torch.zeros(1, 2, 128, 128, 3), torch.zeros(1, 2, 64, 64, 3, dtype=torch.uint8),
+     torch.zeros(1, 2, 3, 128, 128, dtype=torch.uint8)],
+    ids=["float", "small", "channels first"],
+)
+def test_wrong_frames_are_refused(bad: torch.Tensor) -> None:
+    with pytest.raises(ValueError, match=r"expected uint8 frames \(B, T, 128, 128, 3\)"):
+        model()(bad)
+
+
+def test_impossible_configs_are_refused() -> None:
+    with pytest.raises(ValueError, match="attention_heads to divide hidsize 16, got 3"):
+        dataclasses.replace(TINY, attention_heads=3)
+    with pytest.raises(ValueError, match="front"):
+        dataclasses.replace(TINY, front="optical")

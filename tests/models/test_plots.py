@@ -1,0 +1,35 @@
+"""Pictures: they are drawn, whatever the report lacks."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from models.evaluate import compare, write_report
+from models.plots import plot_history
+from tests.models.test_evaluate import guess, played
+
+
+def test_a_report_becomes_a_picture_beside_it(tmp_path: Path) -> None:
+    elk = played("elk", 0)
+    write_report(compare([elk], [guess(elk, np.arange(300) % 5 == 0)]), tmp_path / "a.json")
+    picture = cv2.imread(str(tmp_path / "a.png"))
+    assert picture.shape[0] > 800
+    assert picture.std() > 10
+
+
+def test_a_report_without_events_or_motion_is_drawn_too(tmp_path: Path) -> None:
+    """No button occurs often enough for a macro average, and no R2 exists where nothing moves."""
+    elk = played("elk", 0, length=110)
+    elk.buttons[:] = False
+    elk.camera_deg[:] = 0
+    report = compare([elk], [guess(elk, np.zeros(110, bool))])
+    assert report["overall"]["event_f1"] is None
+    assert report["overall"]["camera"]["r2"]["mean"] is None
+    write_report(report, tmp_path / "a.json")
+    assert (tmp_path / "a.png").stat().st_size > 1000
+
+
+def test_a_history_becomes_a_picture(tmp_path: Path) -> None:
+    plot_history([{"step": 10, "loss": 3.0}, {"step": 20, "loss": 2.0}], tmp_path / "loss.png", "idm")
+    assert (tmp_path / "loss.png").stat().st_size > 1000

@@ -1,0 +1,74 @@
+"""Labels of a whole episode: every frame once, from the window in whose middle it lies, with an honest confidence."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from models.predict import predict_episode
+
+
+class Reader(nn.Module):
+    """Reads what is written into the picture: pixel 0 the button, pixel 1 the yaw bin, and the window's own size."""
+
+    def __init__(self, sure: float = 0.9) -> None:
+        super().__init__()
+        self.sure = nn.Parameter(torch.tensor(sure))
+        self.calls: list[tuple[int, ...]] = []
+
+    def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.calls.append(tuple(frames.shape[:2]))
+        button, yaw = frames[..., 0, 0, 0].long(), frames[..., 0, 1, 0].long()
+        pressed = nn.functional.one_hot(button, 20).bool()
+        buttons = torch.where(pressed, self.sure, 1 - self.sure)
+        camera = torch.full((*frames.shape[:2], 2, 11), 0.01)
+        camera[..., 0, 5] = camera[..., 0, 5] + 0.89
+        camera[..., 1, :] = torch.where(nn.functional.one_hot(yaw, 11).bool(), 0.9, 0.01)
+        return {"buttons": torch.stack([1 - buttons, buttons], -1).log(), "camera": camera.log()}
+
+
+def written(length: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    button, yaw = rng.integers(0, 20, length), rng.integers(0, 11, length)
+    frames = np.zeros((length, 2, 2, 3), dtype=np.uint8)
+    frames[:, 0, 0, 0], frames[:, 0, 1, 0] = button, yaw
+    return frames, button, yaw
+
+
+@pytest.mark.parametrize("length", [1, 31, 128, 129, 200, 700])
+def test_every_frame_gets_its_own_label(length: int) -> None:
+    frames, button, _ = written(length)
+    found = predict_episode(Reader(), frames)  # type: ignore[arg-type]
+    assert len(found) == length
+    assert (found.buttons.argmax(axis=1) == button).all()
+    assert found.buttons.sum() == length
+    assert (found.camera_deg[:, 0] == 0).all()
+
+
+def test_camera_is_the_bin_centre_and_the_expected_value_shrinks_towards_the_middle() -> None:
+    frames, _, yaw = written(100)
+    found = predict_episode(Reader(), frames)  # type: ignore[arg-type]
+    assert found.camera_deg[yaw == 10, 1] == pytest.approx(10.0)
+    assert found.camera_deg[yaw == 6, 1] == pytest.approx(0.6154, abs=1e-3)
+    assert found.camera_expected_deg[yaw == 10, 1] == pytest.approx(10 * 0.9 - 10 * 0.01, abs=1e-4)
+
+
+def test_confidence_is_the_probability_of_the_whole_action() -> None:
+    found = predict_episode(Reader(0.98), written(10)[0])  # type: ignore[arg-type]
+    assert found.confidence == pytest.approx(0.98**20 * 0.9 * 0.9, rel=1e-4)
+
+
+def test_windows_are_128_long_and_batched() -> None:
+    model = Reader()
+    predict_episode(model, written(128 + 64 * 5)[0])  # type: ignore[arg-type]
+    assert model.calls == [(4, 128), (2, 128)]
+
+
+def test_edges_have_less_context() -> None:
+    found = predict_episode(Reader(), written(200)[0])  # type: ignore[arg-type]
+    assert np.flatnonzero(~found.edge).tolist() == list(range(32, 168))
+
+
+def test_no_frames_are_an_error() -> None:
+    with pytest.raises(ValueError, match="at least one frame"):
+        predict_episode(Reader(), np.zeros((0, 2, 2, 3), np.uint8))  # type: ignore[arg-type]

@@ -1,0 +1,28 @@
+"""Named configs: sizes are promises."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from models import recipes
+from models.idm import IDMConfig, InverseDynamicsModel
+from models.policy import Policy, PolicyConfig
+
+PARAMETERS: list[tuple[Callable[[], IDMConfig | PolicyConfig], int]] = [
+    (recipes.idm_nano_cpu, 1_377_238),
+    (recipes.idm_vpt_small, 116_284_030),
+    (recipes.idm_released, 482_330_046),
+    (recipes.policy_nano_cpu, 2_668_206),
+    (recipes.policy_1x, 70_998_654),
+    (recipes.policy_2x, 248_495_294),
+    (recipes.policy_3x, 532_504_318),
+]
+
+
+@pytest.mark.parametrize(("recipe", "parameters"), PARAMETERS, ids=lambda value: getattr(value, "__name__", ""))
+def test_sizes(recipe: Callable[[], IDMConfig | PolicyConfig], parameters: int) -> None:
+    config = recipe()
+    with torch.device("meta"):
+        model = InverseDynamicsModel(config) if isinstance(config, IDMConfig) else Policy(config)
+    assert sum(parameter.numel() for parameter in model.parameters()) == parameters
