@@ -163,7 +163,7 @@ def fit(
             f"expected clean and unclean frames from at least two videos, got {int(is_clean.sum())} clean of "
             f"{len(is_clean)} frames from {len(set(groups.tolist()))}; label more frames"
         )
-    decisions = held_out_decisions(features, is_clean, groups, options, is_real)
+    decisions = held_out_decisions(features, is_clean, groups, options)
     known = np.isfinite(decisions)
     slope, offset = platt(decisions[known], is_clean[known])
     arrays, gamma, intercept = _fit_svm(features, is_clean, options)
@@ -175,17 +175,18 @@ def fit(
         platt_slope=slope,
         platt_offset=offset,
     )
-    return Fitted(CleanClassifier(config, arrays), sigmoid(slope * decisions + offset))
+    scores = np.where(is_real, sigmoid(slope * decisions + offset), np.nan)
+    return Fitted(CleanClassifier(config, arrays), scores)
 
 
 def held_out_decisions(
-    features: np.ndarray, is_clean: np.ndarray, groups: np.ndarray, options: FitOptions, is_real: np.ndarray
+    features: np.ndarray, is_clean: np.ndarray, groups: np.ndarray, options: FitOptions
 ) -> np.ndarray:
-    """Decision (N,) on each real frame of a fit without its video; nan for the others or where no fit is possible."""
+    """Decision (N,) on each frame of a fit without its video; nan where no fit is possible."""
     decisions = np.full(len(is_clean), np.nan)
     for fold in folds(groups, options.folds):
-        train, test = ~fold, fold & is_real
-        if not test.any() or is_clean[train].all() or not is_clean[train].any():
+        train, test = ~fold, fold
+        if is_clean[train].all() or not is_clean[train].any():
             continue
         arrays, gamma, intercept = _fit_svm(features[train], is_clean[train], options)
         scaled = (features[test].astype(np.float64) - arrays["mean"]) / arrays["scale"]
@@ -217,16 +218,19 @@ def _fit_svm(features: np.ndarray, is_clean: np.ndarray, options: FitOptions) ->
 def platt(decisions: np.ndarray, is_clean: np.ndarray, steps: int = 100) -> tuple[float, float]:
     """Slope and offset of the sigmoid that fits the labels best, with Platt's smoothed targets, by Newton's method.
 
+    Both classes weigh the same, drawn overlays included: otherwise the shares of clean, easy and hard frames among the
+    labelled ones decide where 0.5 lies (two web videos left out: F1 0.963 so, 0.951 on real frames alone, unweighted).
     The slope never turns negative: held-out decisions that rank the wrong way round give an almost flat sigmoid.
     """
     clean, unclean = int(is_clean.sum()), int((~is_clean).sum())
     target = np.where(is_clean, (clean + 1) / (clean + 2), 1 / (unclean + 2))
     x = np.stack([decisions, np.ones_like(decisions)], axis=1)
-    weights = np.array([1.0, np.log((clean + 1) / (unclean + 1))])
+    share = np.where(is_clean, 1 / clean, 1 / unclean) * len(decisions) / 2
+    weights = np.array([1.0, 0.0])
     for _ in range(steps):
         p = sigmoid(x @ weights)
-        hessian = (x * (p * (1 - p))[:, None]).T @ x + 1e-6 * np.eye(2)
-        step = np.linalg.solve(hessian, x.T @ (p - target))
+        hessian = (x * (share * p * (1 - p))[:, None]).T @ x + 1e-6 * np.eye(2)
+        step = np.linalg.solve(hessian, x.T @ (share * (p - target)))
         weights -= step * min(1.0, 2.0 / (np.abs(step).max() + 1e-12))
         if np.abs(step).max() < 1e-10:
             break

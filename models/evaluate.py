@@ -158,6 +158,7 @@ def _run_idm(options: argparse.Namespace) -> dict[str, Any]:
         "camera_r2": overall["camera"]["r2"]["mean"],
         "joint_accuracy": overall["keypress_accuracy"]["joint"],
         "event_f1": overall["event_f1"],
+        "event_f1_pooled": overall["event_f1_pooled"],
         "baselines": {name: {"joint_accuracy": b["keypress_accuracy"]["joint"], "event_f1": b["event_f1"]}
                       for name, b in baselines.items()},
     }

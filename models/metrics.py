@@ -47,19 +47,23 @@ def events(buttons: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def button_metrics(predicted: np.ndarray, true: np.ndarray, segment: np.ndarray) -> dict[str, Any]:
-    """Per button: precision, recall and F1 on frames and on events (press and release counted together)."""
+    """Precision, recall and F1 on frames and on events, press and release counted together.
+
+    Per button by name, and `all`: every button's events in one pool, which exists on short recordings too.
+    """
     predicted_events = np.stack(events(predicted, segment))
     true_events = np.stack(events(true, segment))
     rows = {}
     for i, name in enumerate(BUTTONS):
         frames = prf(predicted[:, i], true[:, i])
         rows[name] = {"frames": frames, "events": prf(predicted_events[..., i], true_events[..., i])}
+    rows["all"] = {"frames": prf(predicted, true), "events": prf(predicted_events, true_events)}
     return rows
 
 
 def macro_f1(rows: dict[str, Any], kind: str) -> float | None:
     """Mean F1 over the buttons with at least `MIN_OCCURRENCES` in the truth; None if no button has so many."""
-    values = [row[kind]["f1"] for row in rows.values() if row[kind]["count"] >= MIN_OCCURRENCES]
+    values = [row[kind]["f1"] for name, row in rows.items() if name != "all" and row[kind]["count"] >= MIN_OCCURRENCES]
     return float(np.mean(values)) if values else None
 
 
@@ -145,11 +149,14 @@ def summary(
     if len(true) == 0:
         raise ValueError("metrics need at least one frame with a known action, got none")
     rows = button_metrics(predicted, true, segment)
+    pooled = rows.pop("all")
     result: dict[str, Any] = {
         "frames": len(true),
         "keypress_accuracy": keypress_accuracy(predicted, true),
         "frame_f1": macro_f1(rows, "frames"),
+        "frame_f1_pooled": pooled["frames"]["f1"],
         "event_f1": macro_f1(rows, "events"),
+        "event_f1_pooled": pooled["events"]["f1"],
         "camera": camera_metrics(predicted_deg, true_deg, expected_deg),
         "null_share": {"true": null_share(true, true_deg), "predicted": null_share(predicted, predicted_deg)},
         "buttons": rows,

@@ -57,8 +57,8 @@ def expected_shift(costs: Tensor) -> Tensor:
 
     It leans towards zero, as any such mean; what follows learns the scale.
 
-    A linear fit on these numbers, averaged over the cells, already gives camera R2 of 0.44 (pitch) and 0.40 (yaw) on
-    worlds it has not seen, where one on the averaged volumes gives 0.37 and 0.24.
+    Measured on worlds not trained on, from 6,336 frames and motion alone: camera R2 of 0.53 (pitch) and 0.54 (yaw) with
+    these numbers beside the volumes, 0.45 and 0.38 without.
     """
     span = math.isqrt(costs.shape[1])
     weights = (SHARPNESS * costs).softmax(1).unflatten(1, (span, span))

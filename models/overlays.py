@@ -2,7 +2,8 @@
 
 VPT had 8,800 labelled frames (paper, Appendix A.2); with a few hundred, a classifier learns the worlds instead of the
 overlays. Every clean frame is therefore trained on twice or more: as it is (clean) and with an overlay (unclean), so
-that the overlay is all that tells the two apart. Measured gain: infra/decisions, filter.
+that the overlay is all that tells the two apart. Six web videos, leave one out, frame accuracy: 0.60 without overlays,
+0.72 with them (one mean over the picture); 0.76 with them and 0.81 with covered hearts too (3x3 cells).
 """
 
 import cv2
@@ -49,7 +50,7 @@ def watermark(image: np.ndarray, rng: np.random.Generator) -> None:
         cv2.circle(shape, (side // 2, side // 2), side // 2, 1.0, -1)
         logo[:] = _colour(rng)
         patch, mask = np.hstack([logo, patch]), np.hstack([shape, mask])
-    top, left = _corner(height, width, *mask.shape, rng)
+    top, left = _corner(height, width, mask.shape[0], mask.shape[1], rng)
     _blend(image, patch, mask[..., None] * rng.uniform(0.35, 1.0), top, left)
 
 
@@ -74,7 +75,7 @@ def badge(image: np.ndarray, rng: np.random.Generator) -> None:
     box = np.empty((mask.shape[0] + 6, mask.shape[1] + 10, 3), np.uint8)
     box[:] = (200, 20, 20) if rng.random() < 0.6 else _colour(rng)
     _blend(box, patch, mask[..., None], 3, 5)
-    top, left = _corner(height, width, *box.shape[:2], rng)
+    top, left = _corner(height, width, box.shape[0], box.shape[1], rng)
     _blend(image, box, np.ones((*box.shape[:2], 1)), top, left)
 
 

@@ -74,4 +74,6 @@ def _small(image: np.ndarray, short_side: int) -> np.ndarray:
 def through_jpeg(image: np.ndarray) -> np.ndarray:
     """An RGB image as it comes back from a stored sample."""
     _, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1]
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    assert picture is not None, "cv2 wrote a JPEG that it cannot read"
+    return np.ascontiguousarray(picture[:, :, ::-1])

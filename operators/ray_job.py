@@ -9,6 +9,7 @@ repeats work safely, because stages commit every unit once (design section 2).
 import asyncio
 import hashlib
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NoReturn
 
@@ -67,13 +68,14 @@ async def watch(jobs: AsyncRayJobs, job_id: str, say: Callable[[str], Any], poll
         `job_id`, `status` (a final state of Ray, or LOST, or UNREACHABLE), `message`, `exit_code`, `summary` (the
         stage's, or None) and `tail` (the end of the log).
     """
-    cursor = LogCursor()
+    cursor, started = LogCursor(), time.monotonic()
     try:
         while (info := await jobs.status(job_id)).is_active:
             log = await _log(jobs, job_id)
             for line in cursor.new_lines(log):
                 say(line)
-            await asyncio.sleep(poll_s + len(log) / 500_000)  # the API sends the whole log each time
+            # Short jobs are noticed soon; the API sends the whole log each time, so long ones are asked less often.
+            await asyncio.sleep(min(poll_s, 0.5 + (time.monotonic() - started) / 10) + len(log) / 500_000)
     except RayJobUnknown as error:
         return _event(JobInfo(job_id, LOST, str(error)), "")
     except RayApiError as error:
@@ -146,7 +148,7 @@ class RayJobOperator(BaseOperator):
         entrypoint: the command line, quoted for a shell.
         env_vars: environment variables of the job, over those of `operators/connections.py`.
         deferrable: wait in the triggerer, which costs no worker slot; False waits in the task.
-        poll_s: seconds between two looks at the job.
+        poll_s: seconds between two looks at a job that runs for long.
     """
 
     template_fields: Sequence[str] = ("entrypoint", "env_vars")

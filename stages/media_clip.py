@@ -85,7 +85,7 @@ def cut_clips(source: Path, grid: Grid, spans: list[Span], clips: list[Path], op
     return [cut_clip(source, grid, *span, clip, options, limits) for span, clip in zip(spans, clips, strict=True)]
 
 
-def encode_clip(frames: np.ndarray[Any, Any], options: ClipOptions = ClipOptions()) -> bytes:  # noqa: B008 - frozen
+def encode_clip(frames: np.ndarray[Any, Any], options: ClipOptions = ClipOptions()) -> bytes:
     """Squashed frames (T, 128, 128, 3) uint8 RGB as the bytes of a working clip of exactly T frames."""
     with tempfile.TemporaryDirectory(prefix="smelter-") as folder:
         out = Path(folder) / "clip.mp4"

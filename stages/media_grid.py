@@ -55,7 +55,7 @@ class Clock:
         self.first_pts = 0
         self.repaired = 0
         self._nominal = max(1, round(1 / (rate * time_base))) if rate else max(1, round(Fraction(1, 30) / time_base))
-        self._gap = GAP_S / time_base
+        self._gap = int(GAP_S / time_base)
         self._offset = 0
         self._last: int | None = None
 

@@ -110,7 +110,12 @@ class Damage:
     def __init__(self) -> None:
         self.errors = 0
         self.first = ""
-        self.packets_end_s = Fraction(0)
+        self._ends: dict[Fraction, int] = {}
+
+    @property
+    def packets_end_s(self) -> Fraction:
+        """Where the last packet of any stream ends, in seconds."""
+        return max((end * base for base, end in self._ends.items()), default=Fraction(0))
 
     def note(self, error: av.FFmpegError) -> None:
         if isinstance(error, MemoryError):
@@ -119,9 +124,9 @@ class Damage:
         self.first = self.first or str(error)
 
     def see(self, packet: Packet) -> None:
-        if packet.pts is not None and packet.time_base:
-            end = (packet.pts + (packet.duration or 0)) * Fraction(packet.time_base)
-            self.packets_end_s = max(self.packets_end_s, end)
+        base, pts = packet.time_base, packet.pts
+        if pts is not None and base is not None:
+            self._ends[base] = max(self._ends.get(base, 0), pts + (packet.duration or 0))
 
 
 def decoded(container: InputContainer, stream: VideoStream, damage: Damage | None = None) -> Iterator[VideoFrame]:

@@ -5,13 +5,14 @@ video id is the first 20 hex digits of the file's sha256, so the same video from
 The paper found its videos by keyword search and dropped some by words in title and description (Appendix A.1).
 
 Dropped: what cannot be reached, is empty or too large, live streams, titles on the blacklist, videos taken down.
-Whether a file is a video at all is for `segment` to say. No clock is in the record; the store knows when it came.
+Whether a file is a video at all is for `segment` to say. The record keeps URL, title, uploader, licence and fetch time.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ class Scrape(Stage[ScrapeConfig]):
             raise BadInput(
                 "changed", f"expected a file at rest, got one that changed while it was read: {about['url']}"
             )
-        return Result((output,), {"video_id": video_id, "sha256": sha256, "bytes": size, "key": output.key, **about})
+        return Result((output,), {"video_id": video_id, "sha256": sha256, "bytes": size, "key": output.key, **about, "fetched_at": now()})
 
     def committed(self, ctx: Context) -> list[Record]:
         """Every video ever scraped, once: what a run's sources name today does not matter to later stages."""
@@ -112,6 +113,10 @@ class Scrape(Stage[ScrapeConfig]):
         for record in ctx.ledger.records(self.name).values():
             found.setdefault(record.info["video_id"], record)
         return list(found.values())
+
+    def finish(self, ctx: Context, counts: dict[str, int]) -> dict[str, Any]:
+        """How many videos there are now: what a DAG shares out in batches."""
+        return {"videos": len(ctx.committed(self.name)), "changed": counts["done"] > 0}
 
     def _fetch(self, inputs: dict[str, Any], folder: Path, ctx: Context) -> tuple[Path, dict[str, Any]]:
         """The file of an item and what is known about it."""
@@ -152,6 +157,11 @@ class Scrape(Stage[ScrapeConfig]):
             blacklist=config.blacklist,
             allow_private_hosts=config.allow_private_hosts or ctx.settings.allow_private_hosts,
         )
+
+
+def now() -> str:
+    """The fetch time: the only clock in any record, and no part of any key."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def read_info(video: Path) -> dict[str, Any]:

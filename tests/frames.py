@@ -21,7 +21,7 @@ def picture(seed: int, is_clean: bool) -> np.ndarray:
     """A landscape with a hotbar, (128, 224, 3) uint8 RGB; unclean ones have a bright banner on top."""
     rng = np.random.default_rng(seed)
     image = np.kron(rng.integers(30, 120, (16, 28, 3)), np.ones((8, 8, 1))).astype(np.uint8)
-    image[:56] = np.minimum(255, image[:56].astype(int) + [60, 90, 130])
+    image[:56] = np.minimum(255, image[:56].astype(int) + np.array([60, 90, 130]))
     cv2.rectangle(image, (60, 114), (164, 124), (60, 60, 60), -1)
     if not is_clean:
         cv2.rectangle(image, (0, 0), (223, 20), (255, 40, 200), -1)

@@ -30,7 +30,7 @@ found["dags"] = {
         "catchup": dag.catchup,
         "max_active_runs": dag.max_active_runs,
         "timetable": type(dag.timetable).__name__,
-        "assets": [asset.name for asset in getattr(dag.timetable, "asset_condition", Nothing).objects],
+        "assets": [asset.name for asset in (getattr(dag.timetable, "asset_condition", None) or Nothing).objects],
         "params": {
             name: {"description": param.description, "schema": param.schema}
             for name, param in ((name, dag.params.get_param(name)) for name in dag.params)

@@ -13,8 +13,8 @@ from models.idm import IDMConfig, InverseDynamicsModel
 from models.predict import Predictions
 from tests.models.game import line, write_jsonl, write_recording
 
-TINY = IDMConfig(front="correlation", hidsize=16, attention_heads=2, n_recurrence_layers=1, pointwise_ratio=1,
-                 impala_chans=(2, 2, 2), use_lastlayer=True)
+TINY = IDMConfig(hidsize=16, attention_heads=2, n_recurrence_layers=1, pointwise_ratio=1, impala_chans=(2, 2, 2),
+                 conv3d_outchan=2)
 
 
 def played(world: str, seed: int, length: int = 300) -> Episode:

@@ -50,6 +50,7 @@ def test_macro_f1_leaves_out_rare_buttons() -> None:
     true = presses(200, FORWARD, *range(0, 200, 2)) | presses(200, ATTACK, 5)
     rows = metrics.button_metrics(presses(200, FORWARD, *range(0, 200, 2)), true, np.zeros(200, int))
     assert metrics.macro_f1(rows, "events") == 1.0
+    assert rows["all"]["events"]["count"] == 199 + 2  # forward toggles on every frame but the first, attack twice
     assert metrics.macro_f1(metrics.button_metrics(true[:9], true[:9], np.zeros(9, int)), "events") is None
 
 

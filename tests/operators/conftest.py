@@ -1,6 +1,15 @@
 """Fixtures for operators: a real Ray head, and the environment that leads to it."""
 
+import atexit
+import os
+import shutil
+import tempfile
+
 import pytest
+
+# Airflow writes its configuration to its home when it is imported: not into the home of the person who runs the tests.
+os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="smelter-airflow-")
+atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 
 from tests.operators.head import Head, shared_head
 

@@ -1,0 +1,97 @@
+"""Every DAG, run once for real: Airflow's own runner, a real Ray head, a store on disk, a tiny world."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import tiny
+from tests.operators.head import ROOT, shared_head
+
+pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    home = folder / "airflow"
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("SMELTER_", "AIRFLOW"))},
+        **shared_head().environment(),
+        "PYTHONPATH": str(ROOT),
+        "SMELTER_STORE": f"file://{folder}/store",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+    }
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """What `tests/dags/story.py` reports."""
+    folder = tmp_path_factory.mktemp("story")
+    world = folder / "world"
+    tiny.recordings(world / "contractor")
+    tiny.web(world / "web", videos=2)
+    tiny.labelled_frames(world / "frames", videos=6)
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.dags.story", str(world)],
+        cwd=ROOT,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        timeout=800,
+    )
+    (folder / "log").write_text(done.stdout + done.stderr)
+    assert done.returncode == 0, f"{folder}/log\n{(done.stdout + done.stderr)[-3000:]}"
+    return json.loads(done.stdout.split("RESULT", 1)[1])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["ingest_contractor", "train_filter", "train_idm", "label_videos", "train_policy", "takedown", "smoke"],
+)
+def test_every_task_succeeds(story, name):
+    assert story[name]["state"] == "success", story[name]
+    assert {state for states in story[name]["tasks"].values() for state in states} == {"success"}
+
+
+@pytest.mark.parametrize(
+    ("name", "asset", "count", "value"),
+    [
+        ("ingest_contractor", "ground_truth", "rows", 3 * 96),
+        ("train_idm", "idm", "changed", True),
+        ("train_filter", "filter", "changed", True),
+        ("label_videos", "snapshot", "videos", 2),
+        ("train_policy", "policy", "changed", True),
+        ("takedown", "snapshot", "videos", 1),
+    ],
+)
+def test_a_change_is_announced_with_its_counts(story, name, asset, count, value):
+    (event,) = [extra for event_asset, extra in story[name]["events"] if event_asset == asset]
+    assert event[count] == value
+
+
+def test_videos_go_through_mapped_batches(story):
+    tasks = story["label_videos"]["tasks"]
+    assert {len(tasks[f"batch.{stage}"]) for stage in ("segment", "filter", "cut", "label")} == {2}
+    assert story["label_videos"]["results"]["plan_batches"] == ["0/2", "1/2"]
+
+
+def test_a_night_without_news_announces_nothing(story):
+    assert story["label_nightly"]["state"] == "success"
+    assert story["label_nightly"]["events"] == []
+    assert story["label_nightly"]["tasks"]["publish"] == ["skipped"]
+
+
+def test_takedown_names_the_models_and_leaves_ground_truth_alone(story):
+    assert [asset for asset, _ in story["takedown"]["events"]] == ["snapshot"]
+
+
+def test_smoke_checks_rows_and_policy_in_a_store_of_its_own(story):
+    found = story["smoke"]["results"]["check"]
+    assert found["rows"] > 0
+    assert len(found["policy"]) == 12
+    assert "/_smoke/" in story["smoke"]["results"]["choose_store"]

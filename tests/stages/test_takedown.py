@@ -1,0 +1,40 @@
+"""A takedown removes a video and everything derived from it, and nothing brings it back."""
+
+from pathlib import Path
+
+import pytest
+
+from stages.errors import ConfigError, ServiceError
+from stages.settings import Settings
+from stages.snapshot import load_snapshot, read_episodes
+from stages.stage import Context, Recipe
+from tests import tiny
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Path:
+    tiny.recordings(tmp_path / "recordings", length=24)
+    return tmp_path
+
+
+def test_a_recording_disappears_from_store_and_snapshot(file_settings: Settings, world: Path) -> None:
+    sections = tiny.recipe(world)
+    tiny.run_flow(file_settings, sections, ("ingest", "shard_truth"))
+    ctx = Context(file_settings, Recipe(sections))
+    name = "recording:amber-otter-setter-0000000000aa-20260101-000000"
+    taken = tiny.run(file_settings, {"takedown": {"videos": [name], "reason": "asked"}}, "takedown")
+    assert (taken["done"], taken["changed"], taken["banned"]) == (1, True, 1)
+    (video_id,) = ctx.ledger.taken_down()
+    left = [key for key in ctx.store.keys("") if video_id in key and not key.startswith(("_ledger", "_quarantine"))]
+    assert left == []
+    with pytest.raises(ServiceError, match=r"which is gone \(a takedown removes shards\)"):
+        list(read_episodes(ctx, load_snapshot(ctx, "truth")))
+    again = tiny.run_flow(file_settings, sections, ("ingest", "shard_truth"))
+    assert again["ingest"]["planned"] == 0, "a banned recording is not taken in again"
+    assert again["shard_truth"]["rows"] == 2 * 24
+    assert len(list(read_episodes(ctx, load_snapshot(ctx, "truth")))) == 2
+
+
+def test_an_unknown_video_is_refused(file_settings: Settings, world: Path) -> None:
+    with pytest.raises(ConfigError, match="expected an id or URL known here, got 'x'"):
+        tiny.run(file_settings, {"takedown": {"videos": ["x"]}}, "takedown")
