@@ -44,7 +44,13 @@ class AirflowApi:
         return "\n".join(str(line.get("event", line)) if isinstance(line, dict) else str(line) for line in content)
 
     def wait(
-        self, dag_id: str, run_id: str, *, every_s: float = 1.0, limit_s: float = 1800, seen: Callable[[], None] | None = None
+        self,
+        dag_id: str,
+        run_id: str,
+        *,
+        every_s: float = 1.0,
+        limit_s: float = 1800,
+        seen: Callable[[], None] | None = None,
     ) -> None:
         """Wait for a run to succeed; `seen` is called after every look.
 
@@ -54,16 +60,22 @@ class AirflowApi:
         deadline = time.monotonic() + limit_s
         while (state := self.state(dag_id, run_id)) not in FINAL:
             if time.monotonic() > deadline:
-                raise ServiceError(f"expected {dag_id} to end within {limit_s:.0f} s, it is {state}; see {self.url}/dags/{dag_id}")
+                raise ServiceError(
+                    f"expected {dag_id} to end within {limit_s:.0f} s, it is {state}; see {self.url}/dags/{dag_id}"
+                )
             if seen:
                 seen()
             time.sleep(every_s)
         if state == "failed":
-            raise ServiceError(f"{dag_id} failed; see {self.url}/dags/{dag_id}/runs/{run_id}\n{self._failure(dag_id, run_id)}")
+            raise ServiceError(
+                f"{dag_id} failed; see {self.url}/dags/{dag_id}/runs/{run_id}\n{self._failure(dag_id, run_id)}"
+            )
 
     def _failure(self, dag_id: str, run_id: str) -> str:
         failed = [task for task in self.tasks(dag_id, run_id) if task["state"] == "failed"]
-        return "\n".join(f"{t['task_id']}:\n" + "\n".join(self.log(dag_id, run_id, t).splitlines()[-25:]) for t in failed[:1])
+        return "\n".join(
+            f"{t['task_id']}:\n" + "\n".join(self.log(dag_id, run_id, t).splitlines()[-25:]) for t in failed[:1]
+        )
 
     def _wait_for_dag(self, dag_id: str, limit_s: float = 90) -> None:
         deadline = time.monotonic() + limit_s
@@ -76,7 +88,9 @@ class AirflowApi:
     def _call(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         response = self._client.request(method, path, headers=self._headers(), **options)
         if response.is_error:
-            raise ServiceError(f"expected Airflow to answer {method} {path}, got {response.status_code}: {response.text[:500]}")
+            raise ServiceError(
+                f"expected Airflow to answer {method} {path}, got {response.status_code}: {response.text[:500]}"
+            )
         return response.json()
 
     def _headers(self) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """`make demo`: gameplay video in, a trained policy out, through real Airflow, Ray and a store, on the bundled sample.
 
-Trains a clean filter and an IDM from labelled sample data, labels two videos with them, packs shards and trains a policy:
-each step is a DAG run that is triggered over Airflow's REST API and followed here. Run again, it plans from the ledger,
-finds nothing to do and says so.
+Trains a clean filter and an IDM from labelled sample data, labels two videos with them, packs shards and trains a
+policy: each step is a DAG run that is triggered over Airflow's REST API and followed here. Run again, it plans from the
+ledger, finds nothing to do and says so.
 """
 
 import os
@@ -22,7 +22,7 @@ from stages.status import status
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data" / "sample"
-RECIPE = {
+RECIPE: dict[str, dict[str, Any]] = {
     "ingest": {"recordings": [str(SAMPLE / "contractor")], "licence": "CC BY-SA 3.0"},
     "train_filter": {"frames": str(SAMPLE / "frames")},
     "scrape": {"sources": [str(SAMPLE / "web")]},

@@ -23,7 +23,12 @@ class StageBars:
         token = Path(token_path).read_text().strip()
         self._ray = httpx.Client(base_url=ray_dashboard, headers={"Authorization": f"Bearer {token}"}, timeout=10)
         self._console = Console(stderr=True)
-        columns = (SpinnerColumn(), TextColumn("{task.description:<14}"), BarColumn(), TextColumn("{task.fields[note]}"))
+        columns = (
+            SpinnerColumn(),
+            TextColumn("{task.description:<14}"),
+            BarColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         self._progress = Progress(*columns, TimeElapsedColumn(), console=self._console, disable=not sys.stderr.isatty())
         self._bars: dict[str, TaskID] = {}
         self._ended: set[str] = set(self._jobs())
@@ -77,7 +82,9 @@ class StageBars:
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.refresh()
         self._progress.stop()
         self._ray.close()

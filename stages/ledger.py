@@ -52,7 +52,9 @@ class Ledger:
 
     def committed(self, stage: str) -> set[UnitKey]:
         """Every committed (unit, key) of a stage, from listings and compacted files."""
-        return {paths.split_unit(key) for key in self._list(paths.commit_prefix(stage))} | set(dict(self._compacted(stage)))
+        return {paths.split_unit(key) for key in self._list(paths.commit_prefix(stage))} | set(
+            dict(self._compacted(stage))
+        )
 
     def records(self, stage: str) -> dict[UnitKey, Record]:
         """Every commit record of a stage; compacted ones are read in bulk, loose ones one by one."""

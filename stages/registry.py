@@ -17,7 +17,9 @@ def register(ctx: Context, kind: str, folder: Path) -> tuple[str, tuple[Output, 
     from models.weights import MODEL_FILE, model_digest
 
     digest = model_digest(folder)
-    files = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: (path.name == MODEL_FILE, path.name))
+    files = sorted(
+        (path for path in folder.iterdir() if path.is_file()), key=lambda path: (path.name == MODEL_FILE, path.name)
+    )
     return digest, tuple(ctx.put_file(key_of(kind, digest, path.name), path) for path in files)
 
 

@@ -89,7 +89,7 @@ def _check_breaker(progress: StageProgress, outcome: Outcome) -> None:
     everything_failed = progress.done == progress.total and unexpected == progress.done
     if everything_failed or (unexpected >= BREAKER and unexpected > progress.done / 2):
         raise ServiceError(
-            f"{unexpected} of {progress.done} units of {progress.name} failed in a way nobody foresaw; the run stopped; "
+            f"{unexpected} of {progress.done} units of {progress.name} failed in a way nobody foresaw, so it stopped; "
             f"the last one, {outcome.unit}: {outcome.message}"
         )
 

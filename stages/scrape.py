@@ -105,7 +105,10 @@ class Scrape(Stage[ScrapeConfig]):
             raise BadInput(
                 "changed", f"expected a file at rest, got one that changed while it was read: {about['url']}"
             )
-        return Result((output,), {"video_id": video_id, "sha256": sha256, "bytes": size, "key": output.key, **about, "fetched_at": now()})
+        return Result(
+            (output,),
+            {"video_id": video_id, "sha256": sha256, "bytes": size, "key": output.key, **about, "fetched_at": now()},
+        )
 
     def committed(self, ctx: Context) -> list[Record]:
         """Every video ever scraped, once: what a run's sources name today does not matter to later stages."""

@@ -143,8 +143,8 @@ def check_sha256(key: str, data: bytes, expected: str) -> None:
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
         raise ServiceError(
-            f"{key}: expected sha256 {expected[:16]}..., got {found[:16]}...; the store lost or changed it, restore it or "
-            "remove its commit record to have it made again"
+            f"{key}: expected sha256 {expected[:16]}..., got {found[:16]}...; the store lost or changed it; "
+            "restore it or remove its commit record to have it made again"
         )
 
 

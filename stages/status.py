@@ -15,7 +15,19 @@ from stages.plan import make_plan
 from stages.settings import load_settings
 from stages.stage import Context, Recipe
 
-ORDER = ("ingest", "shard_truth", "train_idm", "train_filter", "scrape", "segment", "filter", "cut", "label", "shard", "train")
+ORDER = (
+    "ingest",
+    "shard_truth",
+    "train_idm",
+    "train_filter",
+    "scrape",
+    "segment",
+    "filter",
+    "cut",
+    "label",
+    "shard",
+    "train",
+)
 """Everything a flow runs, in the order in which work becomes visible; `shard_truth` is `shard` on ground truth."""
 
 

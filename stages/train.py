@@ -71,7 +71,13 @@ class Train(Stage[TrainStageConfig]):
         champion = ctx.ledger.pointer("policy")
         rival = _champion_score(ctx, held_out)
         comparison = decide(-after["loss"], champion, rival, "minus held-out loss, nats per frame")
-        metrics = {"before": before, "after": after, "split": split, "steps": result.steps, "train_loss": result.final_loss}
+        metrics = {
+            "before": before,
+            "after": after,
+            "split": split,
+            "steps": result.steps,
+            "train_loss": result.final_loss,
+        }
         with ctx.workspace() as folder:
             policy.save(folder)
             _write_files(Path(folder), unit, metrics, result.history)
@@ -87,7 +93,7 @@ class Train(Stage[TrainStageConfig]):
 
 
 def split_episodes(episodes: "list[Episode]", share: float) -> "tuple[list[Episode], list[Episode], str]":
-    """(training, held out, how): whole videos by the hash of their id, or the last tenth of each clip of a single one."""
+    """(training, held out, how): whole videos by the hash of their id; of a single video the last part of each clip."""
     worlds = sorted({episode.world for episode in episodes}, key=digest)
     if len(worlds) > 1:
         out = set(worlds[: max(1, round(share * len(worlds)))])
@@ -153,7 +159,7 @@ def _write_files(folder: Path, unit: Unit, metrics: dict[str, Any], history: lis
         f"| loss, nats per frame | {before['loss']:.3f} | {after['loss']:.3f} |\n"
         f"| button accuracy | {before['button_accuracy']:.3f} | {after['button_accuracy']:.3f} |\n"
         f"| camera accuracy | {before['camera_accuracy']:.3f} | {after['camera_accuracy']:.3f} |\n\n"
-        f"{metrics['steps']} steps; last training loss {metrics['train_loss']:.3f}. Seconds and machine: see the run's log.\n"
+        f"{metrics['steps']} steps; last training loss {metrics['train_loss']:.3f}.\n"
     )
 
 

@@ -101,7 +101,9 @@ def _split(episodes: "list[Episode]", held_out: tuple[str, ...]) -> "tuple[list[
     except ValueError as error:
         raise ConfigError(f"train_idm.held_out: {error}") from None
     if not training or not testing:
-        raise ConfigError(f"expected at least two worlds, one to train on and one to test on, got {worlds}; ingest more")
+        raise ConfigError(
+            f"expected at least two worlds, one to train on and one to test on, got {worlds}; ingest more"
+        )
     return training, testing
 
 
@@ -111,9 +113,11 @@ def _fit(config: TrainIdmConfig, training: "list[Episode]") -> Any:
 
     if config.recipe not in RECIPES:
         raise ConfigError(f"train_idm.recipe: expected one of {', '.join(sorted(RECIPES))}, got {config.recipe!r}")
-    model_config, train_config = (make() for make in RECIPES[config.recipe])
-    settings = replace(train_config, seed=config.seed, max_steps=config.max_steps or train_config.max_steps)
-    model = new_model(model_config, config.seed)
+    make_model_config, make_train_config = RECIPES[config.recipe]
+    settings = replace(make_train_config(), seed=config.seed)
+    if config.max_steps:
+        settings = replace(settings, max_steps=config.max_steps)
+    model = new_model(make_model_config(), config.seed)
     return model, settings, train_idm(training, model, settings, progress=StepReporter("train_idm", "steps"))
 
 
@@ -136,10 +140,12 @@ def _write_card(
     card = {"snapshot": unit.inputs["snapshot"], "held_out": worlds, "steps": result.steps, **figures}
     card |= {"train_loss": result.final_loss, "comparison": comparison}
     (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True))
-    rows = "\n".join(f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in figures.items() if value is not None)
+    rows = "\n".join(
+        f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in figures.items() if value is not None
+    )
     (folder / "card.md").write_text(
-        f"# Inverse dynamics model\n\nTrained {result.steps} steps on ground truth `{card['snapshot']}`; tested on worlds it "
-        f"never saw: {', '.join(worlds)}.\n\n| figure | value |\n|---|---|\n{rows}\n\nAll figures: `report.json`.\n"
+        f"# Inverse dynamics model\n\nTrained {result.steps} steps on ground truth `{card['snapshot']}`; tested on "
+        f"worlds it never saw: {', '.join(worlds)}.\n\n| figure | value |\n|---|---|\n{rows}\n\nAll figures: `report.json`.\n"
     )
 
 

@@ -57,9 +57,17 @@ def start(folder: Path) -> SeaweedFS:
     """Start a server with its data below `folder` and a bucket named `smelter`."""
     identity = {"name": "admin", "credentials": [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]}
     config = folder / "s3.json"
-    config.write_text(json.dumps({"identities": [identity | {"actions": ["Admin", "Read", "Write", "List", "Tagging"]}]}))
+    config.write_text(
+        json.dumps({"identities": [identity | {"actions": ["Admin", "Read", "Write", "List", "Tagging"]}]})
+    )
     ports = dict(zip(PORTS, free_ports(len(PORTS)), strict=True))
-    command = [str(Path(sys.executable).parent / "weed"), "-logtostderr=true", "mini", f"-dir={folder}", "-ip=127.0.0.1"]
+    command = [
+        str(Path(sys.executable).parent / "weed"),
+        "-logtostderr=true",
+        "mini",
+        f"-dir={folder}",
+        "-ip=127.0.0.1",
+    ]
     command += ["-ip.bind=127.0.0.1", f"-s3.config={config}", *OFF, *(f"-{k}={v}" for k, v in ports.items())]
     command += [f"-filer.localSocket={folder}/f.sock", f"-s3.localSocket={folder}/s3.sock"]
     with open(folder / "weed.log", "wb") as log:

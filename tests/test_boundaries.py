@@ -57,10 +57,15 @@ def test_dags_and_operators_import_nothing_heavy() -> None:
 
 
 def test_one_door_per_heavy_library() -> None:
-    assert {line.split(":")[0] for line in offenders(files("stages", "operators", "dags", "infra"), {"ray"})} == {"stages/runner.py"}
+    assert {line.split(":")[0] for line in offenders(files("stages", "operators", "dags", "infra"), {"ray"})} == {
+        "stages/runner.py"
+    }
     everywhere = files("stages", "models", "operators", "dags", "infra")
     assert {line.split(":")[0] for line in offenders(everywhere, {"obstore"})} == {"stages/storage.py"}
-    assert offenders(everywhere, {"s3fs", "boto3", "fsspec"}) == ["stages/storage.py: fsspec.implementations.local", "stages/storage.py: s3fs"]
+    assert offenders(everywhere, {"s3fs", "boto3", "fsspec"}) == [
+        "stages/storage.py: fsspec.implementations.local",
+        "stages/storage.py: s3fs",
+    ]
 
 
 def test_object_keys_are_built_in_one_module() -> None:
@@ -70,13 +75,17 @@ def test_object_keys_are_built_in_one_module() -> None:
     for path in code:
         tree = ast.parse(path.read_text())
         docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr)}
-        strings = [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in docs]
+        strings = [
+            n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str) and id(n) not in docs
+        ]
         found += [f"{path.name}: {n.value}" for n in strings if prefix.match(repr(n.value)) and "see " not in n.value]
     assert found == []
 
 
 def test_inits_are_empty() -> None:
-    assert [p for p in files("stages", "models", "operators", "dags", "infra") if p.name == "__init__.py" and p.read_text()] == []
+    assert [
+        p for p in files("stages", "models", "operators", "dags", "infra") if p.name == "__init__.py" and p.read_text()
+    ] == []
 
 
 def test_no_pickle_is_read_on_a_worker() -> None:
@@ -91,7 +100,9 @@ def test_no_pickle_is_read_on_a_worker() -> None:
 @pytest.mark.parametrize("package", ["stages", "models"])
 def test_modules_import_without_airflow(package: str) -> None:
     """A finder that refuses airflow sees indirect imports too."""
-    names = [f"{package}.{path.stem}" for path in files(package) if path.parent.name == package and path.stem != "__init__"]
+    names = [
+        f"{package}.{path.stem}" for path in files(package) if path.parent.name == package and path.stem != "__init__"
+    ]
     banned = ["airflow"] + (["ray"] if package == "models" else [])
     code = (
         "import sys, importlib\n"
@@ -101,4 +112,6 @@ def test_modules_import_without_airflow(package: str) -> None:
         "sys.meta_path.insert(0, Refuse())\n"
         f"for name in {names!r}: importlib.import_module(name)\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"})
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, cwd=ROOT, env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    )

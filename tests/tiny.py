@@ -84,7 +84,19 @@ def run(settings: Settings, sections: dict[str, Any], name: str, **options: Any)
     return run_stage(ctx.stage(name), ctx, ray=options.pop("ray", "off"), **options)
 
 
-FLOW = ("ingest", "shard_truth", "train_filter", "train_idm", "scrape", "segment", "filter", "cut", "label", "shard", "train")
+FLOW = (
+    "ingest",
+    "shard_truth",
+    "train_filter",
+    "train_idm",
+    "scrape",
+    "segment",
+    "filter",
+    "cut",
+    "label",
+    "shard",
+    "train",
+)
 """Everything, in order; `shard_truth` is `shard` on ground truth."""
 
 

@@ -81,7 +81,13 @@ CONSUMES = {"train_idm": ["ground_truth"], "train_policy": ["snapshot"]}
 def described(tmp_path_factory):
     """Every DAG, parsed in a process of its own with an empty Airflow home."""
     home = tmp_path_factory.mktemp("airflow")
-    env = {"PATH": "/usr/bin:/bin", "AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "PYTHONPATH": str(ROOT), "HOME": str(home)}
+    env = {
+        "PATH": "/usr/bin:/bin",
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(home),
+    }
     command = [sys.executable, "-c", DESCRIBE, str(ROOT / "dags")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=env)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -55,7 +55,9 @@ def test_the_good_ones_come_through(flow: tuple[Settings, dict[str, Any]]) -> No
 def test_messages_say_what_and_where(flow: tuple[Settings, dict[str, Any]]) -> None:
     settings, _ = flow
     ledger = Context(settings).ledger
-    messages = {q.reason: q.message for name in ("scrape", "segment", "ingest") for q in ledger.quarantined(name).values()}
+    messages = {
+        q.reason: q.message for name in ("scrape", "segment", "ingest") for q in ledger.quarantined(name).values()
+    }
     assert "empty.mp4" in messages["empty_file"]
     assert NOBODY in messages["unreachable"]
     for reason in ("not_a_video", "no_video_stream", "jsonl_broken_line"):

@@ -1,4 +1,4 @@
-"""The whole flow in one process, on a folder and on a real S3 server: the same bytes, and a second run that does nothing."""
+"""The whole flow in one process, on a folder and on a real S3 server: the same bytes; a second run does nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,12 @@ def test_the_report_adds_up(file_flow: tuple[Settings, dict[str, Any]], world: P
 
 
 def test_a_second_run_finds_nothing_to_do(file_flow: tuple[Settings, dict[str, Any]], world: Path) -> None:
-    settings, first = file_flow
+    settings, _ = file_flow
     ctx = Context(settings, Recipe(tiny.recipe(world)))
     before = sorted(ctx.store.keys(""))
-    assert {name: (row["open"], row["blocked"]) for name, row in status(ctx).items()} == dict.fromkeys(tiny.FLOW, (0, ""))
+    assert {name: (row["open"], row["blocked"]) for name, row in status(ctx).items()} == dict.fromkeys(
+        tiny.FLOW, (0, "")
+    )
     again = tiny.run_flow(settings, tiny.recipe(world))
     assert {name: s["planned"] for name, s in again.items()} == dict.fromkeys(tiny.FLOW, 0)
     assert not any(s.get("changed") for s in again.values())

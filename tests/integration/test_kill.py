@@ -41,7 +41,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def label(folder: Path, sections: dict[str, Any]) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "stages.label", "--store", f"file://{folder}", "--ray", "off"]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "SMELTER_CACHE_DIR": str(folder.parent / f"cache-{folder.name}")}
-    return subprocess.Popen([*command, "--config", json.dumps(sections)], env=env, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    return subprocess.Popen(
+        [*command, "--config", json.dumps(sections)], env=env, stderr=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
 
 
 def kill_after_labels(process: subprocess.Popen[bytes], folder: Path, count: int) -> None:

@@ -37,11 +37,26 @@ def test_a_file_is_as_good_as_a_name(tmp_path: Path) -> None:
         ({"keys": {"key.keyboard.w": "forward"}}, r"unknown buttons \['forward'\]"),
         ({"camera": {"degrees_per_pixel": 0.1, "bins": 10, "maxval_degrees": 10, "mu": 10}}, "odd number"),
         ({"camera": {"bins": 11}}, "not an action schema"),
-        ({"buttons": [f"b{i}" for i in range(33)], "alone": [f"b{i}" for i in range(33)], "groups": [], "keys": {},
-          "mouse_buttons": {}}, "at most 32 buttons"),
-        ({"buttons": [f"b{i}" for i in range(20)], "alone": [], "keys": {}, "mouse_buttons": {},
-          "groups": [{"name": str(i), "conflict": "last", "buttons": [f"b{i}"]} for i in range(20)]},
-         "2097152 joint actions"),
+        (
+            {
+                "buttons": [f"b{i}" for i in range(33)],
+                "alone": [f"b{i}" for i in range(33)],
+                "groups": [],
+                "keys": {},
+                "mouse_buttons": {},
+            },
+            "at most 32 buttons",
+        ),
+        (
+            {
+                "buttons": [f"b{i}" for i in range(20)],
+                "alone": [],
+                "keys": {},
+                "mouse_buttons": {},
+                "groups": [{"name": str(i), "conflict": "last", "buttons": [f"b{i}"]} for i in range(20)],
+            },
+            "2097152 joint actions",
+        ),
     ],
 )
 def test_contradictions_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

@@ -36,8 +36,9 @@ def test_attention_follows_the_formula() -> None:
     state = BlockState(torch.zeros(1, maxlen, dtype=torch.bool), empty, empty)
     with torch.no_grad():
         got, after = attention(x, state, visibility(torch.zeros(1, length, dtype=torch.bool), state.mask))
-        q, k, v, r = (layer(x)[0] for layer in (attention.q_layer, attention.k_layer, attention.v_layer,
-                                                attention.r_layer))
+        q, k, v, r = (
+            layer(x)[0] for layer in (attention.q_layer, attention.k_layer, attention.v_layer, attention.r_layer)
+        )
         mixed = torch.zeros(length, width)
         for head in range(heads):
             part, basis = slice(head * 4, head * 4 + 4), slice(head * 10, head * 10 + 10)

@@ -5,8 +5,9 @@ import pytest
 
 from models.augment import Augmentation, AugmentConfig, apply, augment_batch, draw
 
-NOTHING = Augmentation(hue=0, saturation=1, brightness=1, contrast=1, rotate_deg=0, scale=1, shear_deg=0,
-                       translate_px=(0, 0))
+NOTHING = Augmentation(
+    hue=0, saturation=1, brightness=1, contrast=1, rotate_deg=0, scale=1, shear_deg=0, translate_px=(0, 0)
+)
 
 
 def clip(frames: int = 3) -> np.ndarray:

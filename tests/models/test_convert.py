@@ -15,18 +15,33 @@ from models.policy import Policy, PolicyConfig
 from tests.models.test_idm import frames
 
 COMMON: dict[str, Any] = {
-    "attention_heads": 2, "hidsize": 16, "timesteps": 4, "n_recurrence_layers": 1, "pointwise_ratio": 2,
-    "impala_width": 1, "impala_chans": [2, 2, 2], "impala_kwargs": {"post_pool_groups": 1},
-    "init_norm_kwargs": {"batch_norm": False, "group_norm_groups": 1}, "only_img_input": True,
-    "pointwise_use_activation": False, "recurrence_is_residual": True, "recurrence_type": "transformer",
-    "use_pointwise_layer": True, "use_pre_lstm_ln": False,
+    "attention_heads": 2,
+    "hidsize": 16,
+    "timesteps": 4,
+    "n_recurrence_layers": 1,
+    "pointwise_ratio": 2,
+    "impala_width": 1,
+    "impala_chans": [2, 2, 2],
+    "impala_kwargs": {"post_pool_groups": 1},
+    "init_norm_kwargs": {"batch_norm": False, "group_norm_groups": 1},
+    "only_img_input": True,
+    "pointwise_use_activation": False,
+    "recurrence_is_residual": True,
+    "recurrence_type": "transformer",
+    "use_pointwise_layer": True,
+    "use_pre_lstm_ln": False,
 }
 IDM_NET = COMMON | {
-    "attention_mask_style": "none", "attention_memory_size": 4, "img_shape": [128, 128, 3], "single_output": True,
+    "attention_mask_style": "none",
+    "attention_memory_size": 4,
+    "img_shape": [128, 128, 3],
+    "single_output": True,
     "conv3d_params": {"inchan": 3, "outchan": 3, "kernel_size": [5, 1, 1], "padding": [2, 0, 0]},
 }
 POLICY_NET = COMMON | {
-    "attention_mask_style": "clipped_causal", "attention_memory_size": 8, "img_shape": [128, 128, 3],
+    "attention_mask_style": "clipped_causal",
+    "attention_memory_size": 8,
+    "img_shape": [128, 128, 3],
     "diff_mlp_embedding": False,
 }
 
@@ -74,8 +89,14 @@ def test_a_policy_is_converted_from_the_command_line(tmp_path: Path, capsys: pyt
 def test_released_settings_are_read_by_name() -> None:
     """The published 4x_idm arguments give the model of 482 M parameters."""
     net = IDM_NET | {
-        "attention_heads": 32, "attention_memory_size": 128, "hidsize": 4096, "impala_width": 16, "timesteps": 128,
-        "img_shape": [128, 128, 128], "n_recurrence_layers": 2, "pointwise_ratio": 4,
+        "attention_heads": 32,
+        "attention_memory_size": 128,
+        "hidsize": 4096,
+        "impala_width": 16,
+        "timesteps": 128,
+        "img_shape": [128, 128, 128],
+        "n_recurrence_layers": 2,
+        "pointwise_ratio": 4,
         "conv3d_params": {"inchan": 3, "outchan": 128, "kernel_size": [5, 1, 1], "padding": [2, 0, 0]},
     }
     del net["impala_chans"]

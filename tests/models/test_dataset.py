@@ -23,8 +23,10 @@ def seen(batch: Batch) -> list[tuple[int, int]]:
 
 def test_the_same_seed_gives_the_same_batches_and_another_does_not() -> None:
     episodes = [episode(i, 100) for i in range(4)]
-    order = [[seen(next(source)) for _ in range(8)] for source in (RandomWindows(episodes, 10, 4, seed)
-                                                                   for seed in (1, 1, 2))]
+    order = [
+        [seen(next(source)) for _ in range(8)]
+        for source in (RandomWindows(episodes, 10, 4, seed) for seed in (1, 1, 2))
+    ]
     assert order[0] == order[1]
     assert order[0] != order[2]
 
@@ -123,7 +125,8 @@ def test_bad_recordings_are_named_and_the_others_read(tmp_path: Path) -> None:
     episodes, refused = load_recordings(tmp_path)
     assert [e.world for e in episodes] == ["elk-aaaaaaaaaaaa"]
     assert {name: error.reason for name, error in refused.items()} == {
-        "owl-bbbbbbbbbbbb-20260101-000000": "count_mismatch"}
+        "owl-bbbbbbbbbbbb-20260101-000000": "count_mismatch"
+    }
 
 
 def test_a_folder_without_recordings_is_an_error(tmp_path: Path) -> None:

@@ -13,16 +13,24 @@ from models.idm import IDMConfig, InverseDynamicsModel
 from models.predict import Predictions
 from tests.models.game import line, write_jsonl, write_recording
 
-TINY = IDMConfig(hidsize=16, attention_heads=2, n_recurrence_layers=1, pointwise_ratio=1, impala_chans=(2, 2, 2),
-                 conv3d_outchan=2)
+TINY = IDMConfig(
+    hidsize=16, attention_heads=2, n_recurrence_layers=1, pointwise_ratio=1, impala_chans=(2, 2, 2), conv3d_outchan=2
+)
 
 
 def played(world: str, seed: int, length: int = 300) -> Episode:
     """An episode without pictures, the first 100 frames in a menu."""
     rng = np.random.default_rng(seed)
     gui_open = np.arange(length) < 100
-    return Episode(f"{world}-{seed}", world, np.zeros((length, 1, 1, 3), np.uint8), rng.random((length, 20)) < 0.2,
-                   rng.normal(0, 3, (length, 2)), np.ones(length, np.float32), gui_open)
+    return Episode(
+        f"{world}-{seed}",
+        world,
+        np.zeros((length, 1, 1, 3), np.uint8),
+        rng.random((length, 20)) < 0.2,
+        rng.normal(0, 3, (length, 2)),
+        np.ones(length, np.float32),
+        gui_open,
+    )
 
 
 def guess(episode: Episode, wrong: np.ndarray) -> Predictions:
@@ -41,7 +49,9 @@ def test_overall_menus_and_worlds_are_told_apart() -> None:
     assert report["outside_menus"]["keypress_accuracy"]["joint"] == 1.0
     assert report["outside_menus"]["frames"] == 400
     assert {w: r["keypress_accuracy"]["joint"] for w, r in report["worlds"].items()} == {
-        "elk": pytest.approx(2 / 3), "owl": 1.0}
+        "elk": pytest.approx(2 / 3),
+        "owl": 1.0,
+    }
     assert set(report["baselines"]) == {"always_released", "persistence"}
 
 

@@ -141,8 +141,11 @@ def test_another_game_has_other_heads() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [torch.zeros(1, 2, 128, 128, 3), torch.zeros(1, 2, 64, 64, 3, dtype=torch.uint8),
-     torch.zeros(1, 2, 3, 128, 128, dtype=torch.uint8)],
+    [
+        torch.zeros(1, 2, 128, 128, 3),
+        torch.zeros(1, 2, 64, 64, 3, dtype=torch.uint8),
+        torch.zeros(1, 2, 3, 128, 128, dtype=torch.uint8),
+    ],
     ids=["float", "small", "channels first"],
 )
 def test_wrong_frames_are_refused(bad: torch.Tensor) -> None:

@@ -18,8 +18,14 @@ def presses(length: int, button: int, *frames: int) -> np.ndarray:
 def test_precision_recall_and_f1() -> None:
     predicted, true = np.array([1, 1, 0, 0, 1], bool), np.array([1, 0, 1, 0, 1], bool)
     row = metrics.prf(predicted, true)
-    assert row == {"precision": pytest.approx(2 / 3), "recall": pytest.approx(2 / 3), "f1": pytest.approx(2 / 3),
-                   "hits": 2, "predicted": 3, "count": 3}
+    assert row == {
+        "precision": pytest.approx(2 / 3),
+        "recall": pytest.approx(2 / 3),
+        "f1": pytest.approx(2 / 3),
+        "hits": 2,
+        "predicted": 3,
+        "count": 3,
+    }
 
 
 def test_nothing_claimed_and_nothing_there_is_zero_not_an_error() -> None:
@@ -111,5 +117,6 @@ def test_baselines_score_high_per_key_and_nothing_on_events() -> None:
 
 def test_no_frames_are_an_error() -> None:
     with pytest.raises(ValueError, match="at least one frame"):
-        metrics.summary(np.zeros((0, 20), bool), np.zeros((0, 20), bool), np.zeros((0, 2)), np.zeros((0, 2)),
-                        np.zeros(0, int))
+        metrics.summary(
+            np.zeros((0, 20), bool), np.zeros((0, 20), bool), np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0, int)
+        )

@@ -15,8 +15,14 @@ from tests.models.golden import golden_numbers, golden_path
 from tests.models.test_idm import frames
 
 TINY = PolicyConfig(
-    hidsize=16, attention_heads=2, attention_memory_size=12, timesteps=6, n_recurrence_layers=2,
-    impala_chans=(2, 2, 2), n_joint_buttons=30, n_joint_camera=9,
+    hidsize=16,
+    attention_heads=2,
+    attention_memory_size=12,
+    timesteps=6,
+    n_recurrence_layers=2,
+    impala_chans=(2, 2, 2),
+    n_joint_buttons=30,
+    n_joint_camera=9,
 )
 
 

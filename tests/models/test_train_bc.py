@@ -13,8 +13,15 @@ from models.policy import Policy, PolicyConfig
 from models.train_bc import BCConfig, BCObjective, joint_targets, kept_rows, train_bc
 from tests.models.game import episode
 
-TINY = PolicyConfig(hidsize=32, attention_heads=2, attention_memory_size=16, timesteps=8, n_recurrence_layers=1,
-                    pointwise_ratio=1, impala_chans=(4, 4, 4))
+TINY = PolicyConfig(
+    hidsize=32,
+    attention_heads=2,
+    attention_memory_size=16,
+    timesteps=8,
+    n_recurrence_layers=1,
+    pointwise_ratio=1,
+    impala_chans=(4, 4, 4),
+)
 CONFIG = BCConfig(learning_rate=4e-3, batch=2, window=8, max_steps=6, log_every=1, clip_norm=5.0)
 
 
@@ -32,8 +39,10 @@ def policy(seed: int = 0) -> Policy:
 class Uniform(torch.nn.Module):
     def forward(self, frames: torch.Tensor, first: torch.Tensor, state: None) -> tuple[dict[str, torch.Tensor], list]:
         shape = frames.shape[:2]
-        return {"buttons": torch.full((*shape, 8641), 1 / 8641).log(),
-                "camera": torch.full((*shape, 121), 1 / 121).log()}, []
+        return {
+            "buttons": torch.full((*shape, 8641), 1 / 8641).log(),
+            "camera": torch.full((*shape, 121), 1 / 121).log(),
+        }, []
 
 
 def batch_of(played: Episode) -> Batch:

@@ -15,8 +15,15 @@ from models.idm import IDMConfig, InverseDynamicsModel
 from models.train_idm import IDMObjective, IDMTrainConfig, main, new_model, train_idm
 from tests.models.game import episode, write_recording
 
-TINY = IDMConfig(hidsize=32, attention_heads=2, timesteps=16, n_recurrence_layers=1, pointwise_ratio=1,
-                 impala_chans=(4, 4, 4), conv3d_outchan=4)
+TINY = IDMConfig(
+    hidsize=32,
+    attention_heads=2,
+    timesteps=16,
+    n_recurrence_layers=1,
+    pointwise_ratio=1,
+    impala_chans=(4, 4, 4),
+    conv3d_outchan=4,
+)
 
 
 class Uniform(torch.nn.Module):
@@ -29,8 +36,13 @@ class Uniform(torch.nn.Module):
 
 def test_loss_is_the_sum_over_heads_and_unknown_frames_do_not_count() -> None:
     weight = np.array([[1, 1, 0, 1]], dtype=np.float32)
-    batch = Batch(np.zeros((1, 4, 2, 2, 3), np.uint8), np.zeros((1, 4, 20), bool), np.zeros((1, 4, 2)), weight,
-                  np.zeros((1, 4), bool))
+    batch = Batch(
+        np.zeros((1, 4, 2, 2, 3), np.uint8),
+        np.zeros((1, 4, 20), bool),
+        np.zeros((1, 4, 2)),
+        weight,
+        np.zeros((1, 4), bool),
+    )
     loss, figures = IDMObjective().loss(Uniform(), batch, "cpu")
     assert float(loss) == pytest.approx(20 * np.log(2) + 2 * np.log(11), rel=1e-5)
     assert figures["camera_loss"] == pytest.approx(2 * np.log(11), rel=1e-5)

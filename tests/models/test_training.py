@@ -122,8 +122,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_do() -> None:
         run(CONFIG, model=model)
 
 
-@pytest.mark.parametrize("values", [{"learning_rate": 0.0}, {"batch": 0}, {"clip_norm": -1.0}, {"warmup_steps": -1},
-                                    {"max_seconds": 0.0}])
+@pytest.mark.parametrize(
+    "values", [{"learning_rate": 0.0}, {"batch": 0}, {"clip_norm": -1.0}, {"warmup_steps": -1}, {"max_seconds": 0.0}]
+)
 def test_impossible_values_are_refused_by_name(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         replace(CONFIG, **values)

@@ -58,7 +58,8 @@ def test_gym3_types_become_inert(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"hello", b"\x80\x04.", b"\x80\x04}", b"P1\n.", pickle.dumps({"a": 1})[:-3], b"\x80\x09."],
+    "content",
+    [b"", b"hello", b"\x80\x04.", b"\x80\x04}", b"P1\n.", pickle.dumps({"a": 1})[:-3], b"\x80\x09."],
     ids=["empty", "text", "no value", "unended", "persistent id", "cut", "future protocol"],
 )
 def test_broken_pickles_are_one_clear_error(tmp_path: Path, content: bytes) -> None:

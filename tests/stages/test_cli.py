@@ -33,7 +33,10 @@ def test_summary_is_the_last_line(tmp_path: Path, capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--store", "ftp://x"], "ConfigError: settings are wrong: store: .*expected file:///path or s3://bucket/prefix"),
+        (
+            ["--store", "ftp://x"],
+            "ConfigError: settings are wrong: store: .*expected file:///path or s3://bucket/prefix",
+        ),
         ([], "ConfigError: expected a store, got none; give --store"),
         (["--store", "file:///tmp/x", "--config", "{"], "ConfigError: --config: expected JSON"),
         (["--store", "file:///tmp/x", "--batch", "4/4"], "ConfigError: --batch: expected I/N"),

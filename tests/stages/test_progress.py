@@ -11,7 +11,12 @@ def test_a_line_has_count_rate_and_eta() -> None:
     assert line == "[segment] 12/40 30% 1.2 units/s ETA 0:23 quarantined 1"
     found = LINE.search(line)
     assert found is not None
-    assert found.groupdict() == {"stage": "segment", "done": "12", "total": "40", "note": "1.2 units/s ETA 0:23 quarantined 1"}
+    assert found.groupdict() == {
+        "stage": "segment",
+        "done": "12",
+        "total": "40",
+        "note": "1.2 units/s ETA 0:23 quarantined 1",
+    }
 
 
 def test_nothing_done_yet_has_no_eta() -> None:

@@ -49,12 +49,14 @@ def test_a_tiny_mouse_motion_alone_is_null() -> None:
 
 
 def test_one_row_group_per_clip() -> None:
-    tables = [to_table(f"clip{i}", predicted(*arrays(n), np.ones(n), np.zeros(n, bool))) for i, n in enumerate((30, 70))]
+    tables = [
+        to_table(f"clip{i}", predicted(*arrays(n), np.ones(n), np.zeros(n, bool))) for i, n in enumerate((30, 70))
+    ]
     file = read_parquet(parquet_bytes(tables))
     assert [file.read_row_group(i).num_rows for i in range(file.num_row_groups)] == [30, 70]
     assert file.read_row_group(1)["clip_id"].unique().to_pylist() == ["clip1"]
 
 
 def test_unknown_columns_cannot_enter() -> None:
-    with pytest.raises(ValueError, match="not match|names"):
+    with pytest.raises(ValueError, match=r"not match|names"):
         parquet_bytes([to_table("a", predicted(*arrays(3), np.ones(3), np.zeros(3, bool))).drop_columns(["flags"])])

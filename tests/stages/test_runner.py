@@ -13,7 +13,9 @@ from stages.stage import Context
 from tests.toy import Toy, ToyConfig
 
 
-def run(settings: Settings, *numbers: int, ray: str = "off", fields: dict[str, Any] | None = None, **options: Any) -> dict:
+def run(
+    settings: Settings, *numbers: int, ray: str = "off", fields: dict[str, Any] | None = None, **options: Any
+) -> dict:
     stage = Toy(ToyConfig(numbers=numbers, **(fields or {})))
     return run_stage(stage, Context(settings), ray=ray, **options)
 

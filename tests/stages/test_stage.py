@@ -12,7 +12,10 @@ from tests.toy import Toy, ToyConfig
 
 
 def test_flat_fields_and_sections_are_the_same() -> None:
-    flat, sections = Recipe.parse('{"rows_per_shard": 5}', "shard"), Recipe.parse('{"shard": {"rows_per_shard": 5}}', "shard")
+    flat, sections = (
+        Recipe.parse('{"rows_per_shard": 5}', "shard"),
+        Recipe.parse('{"shard": {"rows_per_shard": 5}}', "shard"),
+    )
     assert flat.config("shard") == sections.config("shard")
     assert flat.config("label").stride == 64, "a silent section keeps the defaults"
 
