@@ -50,7 +50,7 @@ def report(run: DagRun, before: int) -> dict[str, Any]:
         query = select(XComModel.task_id, XComModel.value).where(
             XComModel.run_id == run.run_id, XComModel.dag_id == run.dag_id, XComModel.key == "return_value"
         )
-        results = {task_id: value for task_id, value in session.execute(query)}
+        results = dict(map(tuple, session.execute(query)))
     return {"state": str(run.state), "tasks": states, "results": results, "events": events()[before:]}
 
 

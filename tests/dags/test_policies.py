@@ -1,6 +1,7 @@
 """What holds for every DAG, the graph of each, and how assets join them. Nothing runs here."""
 
 import ast
+import itertools
 import json
 import subprocess
 import sys
@@ -133,7 +134,7 @@ def test_every_dag_keeps_the_rules(described, name):
         assert task["retries"] == 2, task_id
         assert task["policy"], f"{task_id}: a wrong setting must not be retried"
     for param, about in dag["params"].items():
-        assert about["description"] and len(about["description"]) > 15, f"{param} needs a description for the form"
+        assert len(about["description"] or "") > 15, f"{param} needs a description for the form"
         assert {"type", "enum"} & set(about["schema"]), f"{param} needs a type"
 
 
@@ -145,7 +146,7 @@ def test_edges_are_as_designed(described, name):
 def test_smoke_runs_every_stage_of_the_flow_in_order(described):
     found = edges(described["dags"]["smoke"])
     flow = ["scrape", "segment", "filter", "cut", "label", "shard", "train", "check"]
-    wanted = {f"{a}>{b}" for a, b in zip(flow, flow[1:], strict=False)}
+    wanted = {f"{a}>{b}" for a, b in itertools.pairwise(flow)}
     assert found >= wanted | {"ingest>shard_truth", "shard_truth>train_idm", "train_idm>label", "train_filter>filter"}
 
 

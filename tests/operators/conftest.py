@@ -7,11 +7,11 @@ import tempfile
 
 import pytest
 
+from tests.operators.head import Head, shared_head
+
 # Airflow writes its configuration to its home when it is imported: not into the home of the person who runs the tests.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="smelter-airflow-")
 atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
-
-from tests.operators.head import Head, shared_head
 
 
 @pytest.fixture

@@ -5,10 +5,13 @@ import shutil
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from infra.processes import Recorded, end
 from infra.ray_head import choose_ports, dashboard_url, start_head, write_token
-from operators.ray_api import RayEndpoint
+
+if TYPE_CHECKING:
+    from operators.ray_api import RayEndpoint
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +23,7 @@ class Head:
         self.folder = Path(tempfile.mkdtemp(prefix="srt-", dir="/tmp"))
         self.token_path = self.folder / "token"
         self.ports = choose_ports()
-        self.endpoint = RayEndpoint(dashboard_url(self.ports), write_token(self.token_path))
+        self.token = write_token(self.token_path)
         self.process = self._start()
 
     def _start(self) -> Recorded:
@@ -33,13 +36,20 @@ class Head:
             cpus=2,
         )
 
+    @property
+    def endpoint(self) -> "RayEndpoint":
+        """The Jobs API; imported late, because it imports Airflow, which must find its home set."""
+        from operators.ray_api import RayEndpoint
+
+        return RayEndpoint(dashboard_url(self.ports), self.token)
+
     def restart(self) -> None:
         end([self.process], grace_s=5)
         self.process = self._start()
 
     def environment(self) -> dict[str, str]:
         """What an Airflow process needs to reach this head."""
-        return {"SMELTER_RAY_ADDRESS": self.endpoint.address, "RAY_AUTH_TOKEN_PATH": str(self.token_path)}
+        return {"SMELTER_RAY_ADDRESS": dashboard_url(self.ports), "RAY_AUTH_TOKEN_PATH": str(self.token_path)}
 
     def close(self) -> None:
         end([self.process], grace_s=5)
