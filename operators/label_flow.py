@@ -65,8 +65,7 @@ def count_batches(videos: int, size: int) -> int:
 @task
 def plan_batches(scraped: Any, size: Any) -> list[str]:
     """The names of the batches: `0/4`, `1/4` and so on."""
-    videos = scraped.get("videos", scraped["done"] + scraped["skipped"])
-    count = count_batches(int(videos), int(size))
+    count = count_batches(int(scraped["videos"]), int(size))
     return [f"{index}/{count}" for index in range(count)]
 
 

@@ -22,6 +22,7 @@ from tenacity import AsyncRetrying, Retrying, retry_if_exception_type, stop_afte
 ACTIVE = frozenset({"PENDING", "RUNNING"})
 SUCCEEDED = "SUCCEEDED"
 PATIENCE_S = 60.0
+LOG_PATIENCE_S = 10.0
 REQUEST_TIMEOUT_S = 20.0  # submit waits for a job agent; everything else answers within a second
 
 
@@ -192,15 +193,17 @@ class AsyncRayJobs:
         return JobInfo.parse(job_id, await self._call("GET", f"/api/jobs/{quote(job_id)}", job_id))
 
     async def logs(self, job_id: str) -> str:
-        """The whole log so far."""
-        return (await self._call("GET", f"/api/jobs/{quote(job_id)}/logs", job_id))["logs"] or ""
+        """The whole log so far; without much patience, because a log can be gone for good while the job is not."""
+        reply = await self._call("GET", f"/api/jobs/{quote(job_id)}/logs", job_id, min(self.patience_s, LOG_PATIENCE_S))
+        return reply["logs"] or ""
 
     async def stop(self, job_id: str) -> bool:
         """Ask the job to stop; False if it had ended."""
         return bool((await self._call("POST", f"/api/jobs/{quote(job_id)}/stop", job_id))["stopped"])
 
-    async def _call(self, method: str, path: str, job_id: str) -> dict[str, Any]:
-        return await AsyncRetrying(**_retrying(self.patience_s))(self._once, method, path, job_id)
+    async def _call(self, method: str, path: str, job_id: str, patience_s: float | None = None) -> dict[str, Any]:
+        patience_s = self.patience_s if patience_s is None else patience_s
+        return await AsyncRetrying(**_retrying(patience_s))(self._once, method, path, job_id)
 
     async def _once(self, method: str, path: str, job_id: str) -> dict[str, Any]:
         try:

@@ -57,6 +57,8 @@ class Ingest(Stage[IngestConfig]):
         from stages.media import encode_clip
 
         video = Path(unit.inputs["video"])
+        if not video.with_suffix(".jsonl").exists():
+            raise BadInput("no_actions", f"expected {video.stem}.jsonl beside {video.name}, got none; bring the pair")
         try:
             frames, recording = read_recording(video, video.with_suffix(".jsonl"))
         except BadRecording as error:

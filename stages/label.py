@@ -45,7 +45,7 @@ class Label(Stage[LabelConfig]):
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         records = ctx.committed("cut")
-        version = ctx.model_digest("idm", self.config.idm)
+        version = ctx.model_digest("idm", self.config.idm) if records else ""
         for record in records:
             for clip in record.info["clips"]:
                 inputs = {**clip, "video_id": record.info["video_id"], "idm": version}

@@ -97,14 +97,9 @@ def _split(episodes: "list[Episode]", held_out: tuple[str, ...]) -> "tuple[list[
     worlds = sorted({episode.world for episode in episodes}, key=digest)
     names = held_out or tuple(worlds[: max(1, round(HELD_OUT_SHARE * len(worlds)))])
     try:
-        training, testing = split_by_world(episodes, names)
+        return split_by_world(episodes, names)
     except ValueError as error:
-        raise ConfigError(f"train_idm.held_out: {error}") from None
-    if not training or not testing:
-        raise ConfigError(
-            f"expected at least two worlds, one to train on and one to test on, got {worlds}; ingest more"
-        )
-    return training, testing
+        raise ConfigError(f"train_idm.held_out: {error}; ingest more worlds or hold out others") from None
 
 
 def _fit(config: TrainIdmConfig, training: "list[Episode]") -> Any:

@@ -13,15 +13,8 @@ import pytest
 from airflow.sdk.exceptions import TaskDeferred
 
 from operators.ray_api import RayJobs, RayJobUnknown
-from operators.ray_job import (
-    LOST,
-    STATE_KEY,
-    RayJobFailed,
-    RayJobMisconfigured,
-    RayJobOperator,
-    RayJobTrigger,
-    submission_id,
-)
+from operators.ray_job import STATE_KEY, RayJobFailed, RayJobMisconfigured, RayJobOperator, submission_id
+from operators.ray_trigger import LOST, RayJobTrigger
 
 pytestmark = pytest.mark.services
 
