@@ -2,7 +2,8 @@
 
 It sees the past and the future, which makes the task far easier than acting. The released graph is: a temporal
 convolution over 5 frames, Impala stacks per frame, transformer blocks without mask, two heads. `front="correlation"`
-keeps that family and adds what small budgets need, see `models/motion.py`.
+keeps that family and adds what small budgets need, see `models/motion.py`: there the mixed features also skip the
+transformer, whose blocks have no outer skip, and the motion features go to the heads as they are.
 
 `lastlayer`: the released forward pass computes this layer and throws the result away, so by default it is skipped
 here, though its tensors are loaded and saved. `use_lastlayer=True` runs it, as the paper's text has it.
@@ -18,7 +19,7 @@ from torch.nn import functional as F
 
 from models.actions import MINECRAFT
 from models.attention import Transformer
-from models.backbone import CategoricalHead, ImageEncoder, NormLayer, check_frames, dense
+from models.backbone import DENSE_WIDTH, CategoricalHead, ImageEncoder, NormLayer, check_frames, dense
 from models.motion import MotionEncoder
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
@@ -52,7 +53,7 @@ class IDMConfig:
     use_lastlayer: bool = False
     """Run `lastlayer` between transformer and heads. The released code does not."""
     front: Literal["conv3d", "correlation"] = "conv3d"
-    """"conv3d": the released model. "correlation": pooled input and a cost volume between neighbouring frames."""
+    """"conv3d": the released model. "correlation": pooled input, cost volumes between frames, skips to the heads."""
     n_buttons: int = len(MINECRAFT.buttons)
     """Two-way choices."""
     n_camera_bins: int = MINECRAFT.camera.bins
@@ -70,7 +71,7 @@ class IDMConfig:
 
 
 class InverseActionNet(nn.Module):
-    """Everything below the heads. `net` in the released weights."""
+    """Everything below the heads. `net` in the released weights. uint8 (B, T, H, W, 3) -> (B, T, `width`)."""
 
     def __init__(self, config: IDMConfig):
         super().__init__()
@@ -94,11 +95,18 @@ class InverseActionNet(nn.Module):
         self.lastlayer = dense(config.hidsize, config.hidsize).requires_grad_(config.use_lastlayer)
         self.final_ln = nn.LayerNorm(config.hidsize)
         self.front = config.front
+        self.width = config.hidsize + (DENSE_WIDTH if config.front == "correlation" else 0)
 
     def forward(self, frames: Tensor) -> Tensor:
-        x = self._released_front(frames) if self.front == "conv3d" else self.motion_process(frames)
+        if self.front == "conv3d":
+            return self.final_ln(self._over_time(self._released_front(frames)))
+        x, motion = self.motion_process(frames)
+        return torch.cat([self.final_ln(self._over_time(x) + x), motion], dim=-1)
+
+    def _over_time(self, x: Tensor) -> Tensor:
+        """(B, T, E) -> (B, T, E): the transformer and, where it is used, the last layer."""
         x = F.relu(self.recurrent_layer(x))
-        return self.final_ln(self.lastlayer(x) if self.use_lastlayer else x)
+        return self.lastlayer(x) if self.use_lastlayer else x
 
     def _released_front(self, frames: Tensor) -> Tensor:
         """(B, T, H, W, 3) -> (B, T, E). One sequence at a time: its 128 channels take 1 GiB."""
@@ -117,8 +125,8 @@ class InverseDynamicsModel(nn.Module):
         self.config = config
         self.net = InverseActionNet(config)
         self.pi_head = nn.ModuleDict({
-            "buttons": CategoricalHead(config.hidsize, (config.n_buttons, 2), config.temperature),
-            "camera": CategoricalHead(config.hidsize, (2, config.n_camera_bins), config.temperature),
+            "buttons": CategoricalHead(self.net.width, (config.n_buttons, 2), config.temperature),
+            "camera": CategoricalHead(self.net.width, (2, config.n_camera_bins), config.temperature),
         })
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:

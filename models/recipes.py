@@ -17,7 +17,7 @@ def idm_nano_cpu() -> IDMConfig:
         timesteps=32,
         n_recurrence_layers=1,
         pointwise_ratio=2,
-        impala_chans=(8, 16, 16),
+        impala_chans=(16, 16),
         conv3d_outchan=8,
         use_lastlayer=True,
     )

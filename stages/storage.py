@@ -6,6 +6,7 @@ obstore does the work: its create is atomic on both (reference figures: infra/de
 
 import hashlib
 import os
+import re
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -118,10 +119,8 @@ class Store:
             ServiceError: it cannot be reached or written, or it overwrites instead of refusing.
         """
         key = paths.probe(uuid.uuid4().hex)
-        try:
-            first, second = self.put_if_absent(key, b"1"), self.put_if_absent(key, b"2")
-        except FileNotFoundError:
-            raise ServiceError(self._explain("the bucket does not exist")) from None
+        self.folders(paths.LEDGER)  # a missing bucket fails here; some servers would create it at the first put
+        first, second = self.put_if_absent(key, b"1"), self.put_if_absent(key, b"2")
         self.delete([key])
         if not first or second:
             raise ServiceError(
@@ -198,4 +197,6 @@ def _open_s3(settings: Settings) -> S3Store:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).partition("\n")[0][:300]
+    """The first line of a long message, after S3's own error code where there is one."""
+    code = re.search(r"<Code>(\w+)</Code>", str(error))
+    return (f"{code[1]}, " if code else "") + str(error).partition("\n")[0][:300]

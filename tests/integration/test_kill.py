@@ -12,29 +12,30 @@ from typing import Any
 
 import pytest
 
-from stages.settings import Settings, load_settings
 from stages.stage import Context
 from tests import tiny
+from tests.integration.conftest import store_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def settings_of(folder: Path) -> Settings:
-    return load_settings(store=f"file://{folder}", cache_dir=str(folder.parent / f"cache-{folder.name}"))
+@pytest.fixture
+def prepared(world: Path, copy_base: Any) -> tuple[Path, dict[str, Any]]:
+    """A store with working clips in pieces of two seconds, and an IDM."""
+    sections = tiny.recipe(world, cut={"max_clip_s": 2.0, "min_tail_s": 0.0})
+    folder = copy_base("prepared")
+    tiny.run(store_settings(folder), sections, "cut")
+    return folder, sections
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A store with everything up to working clips, in pieces of two seconds, and an IDM."""
-    root = tiny.make_world(tmp_path_factory.mktemp("kill"), videos=2)
-    sections = tiny.recipe(root, cut={"max_clip_s": 2.0})
-    names = ("ingest", "shard_truth", "train_filter", "train_idm", "scrape", "segment", "filter", "cut")
-    tiny.run_flow(settings_of(root / "store"), sections, names)
-    return root, sections
+def twins(folder: Path) -> tuple[Path, Path]:
+    """Two copies of a store."""
+    one, other = (Path(shutil.copytree(folder, folder.parent / name)) for name in ("calm", "hurt"))
+    return one, other
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    store = Context(settings_of(folder)).store
+    store = Context(store_settings(folder)).store
     return {key: store.get(key) for key in store.keys("")}
 
 
@@ -57,12 +58,10 @@ def kill_after_labels(process: subprocess.Popen[bytes], folder: Path, count: int
 
 
 def test_killed_and_repaired_equals_undisturbed(prepared: tuple[Path, dict[str, Any]]) -> None:
-    root, sections = prepared
-    calm, hurt = root / "calm", root / "hurt"
-    for copy in (calm, hurt):
-        shutil.copytree(root / "store", copy)
-    tiny.run(settings_of(calm), sections, "label")
-    tiny.run(settings_of(calm), sections, "shard")
+    folder, sections = prepared
+    calm, hurt = twins(folder)
+    tiny.run(store_settings(calm), sections, "label")
+    tiny.run(store_settings(calm), sections, "shard")
     for count in (1, 3):
         kill_after_labels(label(hurt, sections), hurt, count)
     half = [key for key in contents(hurt) if key.startswith("_ledger/label")]
@@ -71,7 +70,7 @@ def test_killed_and_repaired_equals_undisturbed(prepared: tuple[Path, dict[str, 
     assert process.returncode == 0
     assert summary["skipped"] == len(half), "what was committed before a kill is not done again"
     assert summary["done"] + summary["skipped"] == 8, "two videos of 8 s in pieces of 2 s"
-    tiny.run(settings_of(hurt), sections, "shard")
+    tiny.run(store_settings(hurt), sections, "shard")
     expected, found = contents(calm), contents(hurt)
     assert sorted(found) == sorted(expected)
     assert [key for key in expected if found[key] != expected[key]] == []
@@ -79,11 +78,9 @@ def test_killed_and_repaired_equals_undisturbed(prepared: tuple[Path, dict[str, 
 
 @pytest.mark.services
 def test_two_runs_at_once_leave_one_store(prepared: tuple[Path, dict[str, Any]]) -> None:
-    root, sections = prepared
-    calm, twice = root / "calm2", root / "twice"
-    for copy in (calm, twice):
-        shutil.copytree(root / "store", copy)
-    tiny.run(settings_of(calm), sections, "label")
+    folder, sections = prepared
+    calm, twice = twins(folder)
+    tiny.run(store_settings(calm), sections, "label")
     processes = [label(twice, sections) for _ in range(2)]
     outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]

@@ -99,6 +99,16 @@ def test_time_enters_through_the_five_taps() -> None:
     assert seen == [4, 5, 6, 7, 8]
 
 
+def test_motion_reaches_the_heads_past_the_transformer() -> None:
+    """With all that mixes frames silenced, the camera still follows the motion; the released front has no skip."""
+    idm = model(TINY_MOTION)
+    torch.nn.init.zeros_(idm.net.motion_process.mix.layer.weight)
+    with torch.no_grad():
+        camera = idm(frames(1, 5))["camera"]
+    assert camera.std(dim=1).max() > 1e-3
+    assert (idm.net.width, model().net.width) == (16 + 256, 16)
+
+
 def test_lastlayer_is_discarded_as_released_unless_asked_for() -> None:
     idm, x = model(), frames(1, 4)
     used = model(dataclasses.replace(TINY, use_lastlayer=True))

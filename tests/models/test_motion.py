@@ -65,7 +65,7 @@ def test_volumes_look_one_frame_ahead_within_the_window() -> None:
 def test_every_parameter_learns() -> None:
     torch.manual_seed(0)
     encoder = MotionEncoder((2, 2, 2), 16, conv3d_outchan=4, taps=5)
-    out = encoder(torch.randint(0, 256, (1, 3, 128, 128, 3), dtype=torch.uint8))
-    assert out.shape == (1, 3, 16)
-    out.square().sum().backward()
+    mixed, motion = encoder(torch.randint(0, 256, (1, 3, 128, 128, 3), dtype=torch.uint8))
+    assert (mixed.shape, motion.shape) == ((1, 3, 16), (1, 3, 256))
+    mixed.square().sum().backward()
     assert [name for name, parameter in encoder.named_parameters() if parameter.grad is None] == []

@@ -12,7 +12,7 @@ from models.actions import BUTTONS
 from models.dataset import Batch, Episode, RandomWindows
 from models.evaluate import evaluate_episodes
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.train_idm import IDMObjective, IDMTrainConfig, main, new_model, train_idm
+from models.train_idm import IDMObjective, IDMTrainConfig, main, mirrored, new_model, train_idm
 from tests.models.game import episode, write_recording
 
 TINY = IDMConfig(
@@ -61,6 +61,36 @@ def test_unknown_frames_have_no_gradient() -> None:
         changed = Batch(batch.frames, buttons, batch.camera_deg, batch.weight, batch.first)
         losses.append(IDMObjective().loss(model, changed, "cpu")[0].item())
     assert losses[0] == losses[1] != losses[2]
+
+
+def test_mirrored_windows_turn_keys_and_yaw_round_with_the_picture() -> None:
+    batch = next(RandomWindows([episode("w", 40, seed=1)], 16, 2, seed=0))
+    turned = mirrored(batch, np.array([True, False]))
+    left, right = BUTTONS.index("left"), BUTTONS.index("right")
+    np.testing.assert_array_equal(turned.frames[0, 3, 5], batch.frames[0, 3, 5, ::-1])
+    np.testing.assert_array_equal(turned.buttons[0, :, right], batch.buttons[0, :, left])
+    np.testing.assert_array_equal(turned.camera_deg[0], batch.camera_deg[0] * [1, -1])
+    again = mirrored(turned, np.array([True, False]))
+    for name in ("frames", "buttons", "camera_deg", "weight"):
+        np.testing.assert_array_equal(getattr(turned, name)[1], getattr(batch, name)[1])
+        np.testing.assert_array_equal(getattr(again, name), getattr(batch, name))
+
+
+def test_half_of_the_windows_are_mirrored_by_the_seed_of_the_step() -> None:
+    """A model that reads which way the picture lies sees both ways, and the same ones for the same seed."""
+    batch = next(RandomWindows([episode("w", 60, seed=1)], 4, 10, seed=0))
+    seen = []
+
+    class Watch(Uniform):
+        def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
+            seen.append((frames.numpy() != batch.frames).any(axis=(1, 2, 3, 4)))
+            return super().forward(frames)
+
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        IDMObjective(mirror=True).loss(Watch(), batch, "cpu")
+    assert seen[0].tolist() == seen[1].tolist() != seen[2].tolist()
+    assert 0 < seen[0].sum() < 10
 
 
 def coloured(length: int) -> Episode:

@@ -76,8 +76,10 @@ def test_probe_refuses_a_store_that_overwrites(file_settings: Settings, monkeypa
 
 
 def test_wrong_bucket_is_one_clear_error(s3_server: SeaweedFS) -> None:
-    with pytest.raises(ServiceError, match="expected a store that answers at s3://nowhere"):
-        Store(s3_server.settings("nowhere", s3_access_key="wrongkey")).probe()
+    with pytest.raises(ServiceError, match=r"expected a store that answers at s3://nowhere, got: .*NoSuchBucket"):
+        Store(s3_server.settings("nowhere")).probe()
+    with pytest.raises(ServiceError, match="expected a store that answers at s3://smelter"):
+        Store(s3_server.settings("smelter", s3_access_key="wrongkey")).probe()
 
 
 def test_unreachable_server_is_one_clear_error() -> None:

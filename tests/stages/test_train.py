@@ -34,7 +34,9 @@ def test_of_one_video_the_last_part_of_each_clip() -> None:
 
 
 def test_nothing_to_train_on_says_what_to_run(file_settings: Settings) -> None:
-    with pytest.raises(ConfigError, match=r"expected a snapshot of idm labels, got none; run `python -m stages\.shard`"):
+    with pytest.raises(
+        ConfigError, match=r"expected a snapshot of idm labels, got none; run `python -m stages\.shard`"
+    ):
         list(Train(TrainStageConfig()).units(Context(file_settings)))
     with pytest.raises(ConfigError, match="expected a snapshot of truth labels, got none"):
         list(TrainIdm(TrainIdmConfig()).units(Context(file_settings)))
