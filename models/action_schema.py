@@ -59,8 +59,10 @@ class ActionSchema:
     def __post_init__(self) -> None:
         grouped = [button for group in self.groups for button in group.buttons] + list(self.alone)
         if sorted(grouped) != sorted(self.buttons):
-            raise ValueError(f"schema {self.name}: expected each button in exactly one group or in `alone`, got "
-                             f"buttons {sorted(self.buttons)} and groups of {sorted(grouped)}; edit the schema file")
+            raise ValueError(
+                f"schema {self.name}: expected each button in exactly one group or in `alone`, got "
+                f"buttons {sorted(self.buttons)} and groups of {sorted(grouped)}; edit the schema file"
+            )
         unknown = {b for _, b in (*self.keys, *self.mouse_buttons)} - set(self.buttons)
         if unknown:
             raise ValueError(f"schema {self.name}: keys press unknown buttons {sorted(unknown)}; edit the schema file")
@@ -69,8 +71,10 @@ class ActionSchema:
         if len(self.buttons) > 32:
             raise ValueError(f"schema {self.name}: expected at most 32 buttons (uint32 mask), got {len(self.buttons)}")
         if self.n_joint_buttons > MAX_JOINT_BUTTONS:
-            raise ValueError(f"schema {self.name}: {self.n_joint_buttons} joint actions, at most {MAX_JOINT_BUTTONS}; "
-                             "put more buttons into one group")
+            raise ValueError(
+                f"schema {self.name}: {self.n_joint_buttons} joint actions, at most {MAX_JOINT_BUTTONS}; "
+                "put more buttons into one group"
+            )
 
     @property
     def null_bin(self) -> int:

@@ -108,8 +108,10 @@ def unpack_buttons(masks: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.nd
     """Masks (N,) of `pack_buttons` to buttons (N, 20) bool."""
     packed = np.asarray(masks).astype(np.uint32)
     if (packed >> np.uint32(len(schema.buttons) - 1) > 1).any():
-        raise ValueError(f"expected masks of {len(schema.buttons)} buttons ({schema.name}), got a higher bit; "
-                         "were these written with another schema?")
+        raise ValueError(
+            f"expected masks of {len(schema.buttons)} buttons ({schema.name}), got a higher bit; "
+            "were these written with another schema?"
+        )
     bits = np.arange(len(schema.buttons), dtype=np.uint32)
     return ((packed[:, None] >> bits) & np.uint32(1)).astype(bool)
 

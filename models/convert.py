@@ -37,10 +37,29 @@ KWARGS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (  # name, what
     ("init_norm_kwargs", {"batch_norm": False}, {"batch_norm": False, "group_norm_groups": 1}),
     ("impala_kwargs", {}, {"post_pool_groups": 1}),
 )
-SIZES = ("hidsize", "attention_heads", "attention_memory_size", "timesteps", "n_recurrence_layers", "pointwise_ratio",
-         "impala_width")
-READ = {*FIXED, *SIZES, "impala_chans", "impala_kwargs", "init_norm_kwargs", "img_shape", "attention_mask_style",
-        "conv3d_params", "only_img_input", "single_output", "input_shape", "active_reward_monitors"}
+SIZES = (
+    "hidsize",
+    "attention_heads",
+    "attention_memory_size",
+    "timesteps",
+    "n_recurrence_layers",
+    "pointwise_ratio",
+    "impala_width",
+)
+READ = {
+    *FIXED,
+    *SIZES,
+    "impala_chans",
+    "impala_kwargs",
+    "init_norm_kwargs",
+    "img_shape",
+    "attention_mask_style",
+    "conv3d_params",
+    "only_img_input",
+    "single_output",
+    "input_shape",
+    "active_reward_monitors",
+}
 
 
 def convert(model: Path, weights: Path, out: Path, *, use_lastlayer: bool = False) -> dict[str, Any]:
@@ -103,8 +122,13 @@ def _idm_config(net: Mapping[str, Any], common: dict[str, Any], where: str | Pat
     conv = _mapping(net, "conv3d_params", where)
     channels: Any = conv.get("outchan")
     kernel: Any = conv.get("kernel_size")
-    _expect(_is_sizes(kernel) and list(kernel[1:]) == [1, 1] and kernel[0] % 2 == 1, where,
-            "conv3d_params.kernel_size", "[odd, 1, 1]", kernel)
+    _expect(
+        _is_sizes(kernel) and list(kernel[1:]) == [1, 1] and kernel[0] % 2 == 1,
+        where,
+        "conv3d_params.kernel_size",
+        "[odd, 1, 1]",
+        kernel,
+    )
     wanted = {"inchan": 3, "outchan": channels, "kernel_size": list(kernel), "padding": [kernel[0] // 2, 0, 0]}
     got = {key: list(value) if isinstance(value, tuple) else value for key, value in conv.items()}
     _expect(_is_sizes([channels]) and got == wanted, where, "conv3d_params", wanted, got)
@@ -118,8 +142,10 @@ def _arguments(description: Any, where: Path) -> tuple[dict[str, Any], float]:
         options = description["model"]["args"]["pi_head_opts"]
         temperature = float(options.get("temperature", 1.0))
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        raise ValueError(f"{where}: expected OpenAI's model.args.net.args and model.args.pi_head_opts, got a "
-                         f"description without them ({error!r})") from error
+        raise ValueError(
+            f"{where}: expected OpenAI's model.args.net.args and model.args.pi_head_opts, got a "
+            f"description without them ({error!r})"
+        ) from error
     if not isinstance(net, dict) or not all(isinstance(name, str) for name in net):
         raise ValueError(f"{where}: expected net arguments by name, got {type(net).__name__}")
     return dict(net), temperature
@@ -127,8 +153,10 @@ def _arguments(description: Any, where: Path) -> tuple[dict[str, Any], float]:
 
 def _expect(good: bool, where: str | Path, name: str, wanted: Any, got: Any) -> None:
     if not good:
-        raise ValueError(f"{where}: another architecture: expected {name} {wanted!r}, got {str(got)[:80]!r}; only "
-                         "VPT's transformer models (4x_idm, foundation, bc, rl) are converted")
+        raise ValueError(
+            f"{where}: another architecture: expected {name} {wanted!r}, got {str(got)[:80]!r}; only "
+            "VPT's transformer models (4x_idm, foundation, bc, rl) are converted"
+        )
 
 
 def _expect_mask(net: Mapping[str, Any], wanted: str, where: str | Path) -> None:
@@ -151,8 +179,10 @@ def _size(net: Mapping[str, Any], name: str, where: str | Path) -> int:
 
 def _is_sizes(value: Any) -> bool:
     """A list of up to 8 sensible sizes?"""
-    return isinstance(value, list | tuple) and 0 < len(value) <= 8 and all(
-        isinstance(n, int) and not isinstance(n, bool) and 0 < n <= MAX_SIZE for n in value
+    return (
+        isinstance(value, list | tuple)
+        and 0 < len(value) <= 8
+        and all(isinstance(n, int) and not isinstance(n, bool) and 0 < n <= MAX_SIZE for n in value)
     )
 
 
@@ -162,8 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, required=True, help="the .model file")
     parser.add_argument("--weights", type=Path, required=True, help="the .weights file")
     parser.add_argument("--out", type=Path, required=True, help="directory for model.json and weights.safetensors")
-    parser.add_argument("--use-lastlayer", action="store_true",
-                        help="IDM only: run the layer whose result the released code discards")
+    parser.add_argument(
+        "--use-lastlayer", action="store_true", help="IDM only: run the layer whose result the released code discards"
+    )
     options = parser.parse_args(arguments)
     try:
         summary = convert(options.model, options.weights, options.out, use_lastlayer=options.use_lastlayer)

@@ -42,8 +42,10 @@ def compare(episodes: Sequence[Episode], predictions: Sequence[Predictions]) -> 
     everything = _Frames(episodes, predictions, known)
     report: dict[str, Any] = {
         "windows": {"length": LENGTH, "stride": STRIDE},
-        "recordings": {e.id: {"world": e.world, "frames": len(e), "known": int(k.sum())}
-                       for e, k in zip(episodes, known, strict=True)},
+        "recordings": {
+            e.id: {"world": e.world, "frames": len(e), "known": int(k.sum())}
+            for e, k in zip(episodes, known, strict=True)
+        },
         "overall": everything.summary(),
         "baselines": everything.baselines(),
         "camera_sample": everything.camera_sample(),
@@ -88,8 +90,9 @@ class _Frames:
         self.segment = segments(masks)
 
     def summary(self) -> dict[str, Any]:
-        return metrics.summary(self.buttons, self.true, self.camera_deg, self.true_deg, self.segment,
-                               self.expected_deg, self.confidence)
+        return metrics.summary(
+            self.buttons, self.true, self.camera_deg, self.true_deg, self.segment, self.expected_deg, self.confidence
+        )
 
     def baselines(self) -> dict[str, Any]:
         return metrics.baselines(self.true, self.true_deg, self.segment)
@@ -98,8 +101,10 @@ class _Frames:
         """Evenly spaced frames, degrees (n, 2) clipped as the metric does."""
         rows = np.linspace(0, len(self.true) - 1, min(SAMPLE_POINTS, len(self.true))).astype(int)
         limit = metrics.CAMERA_LIMIT_DEG
-        return {"true": np.clip(self.true_deg[rows], -limit, limit).round(3).tolist(),
-                "predicted": self.expected_deg[rows].astype(float).round(3).tolist()}
+        return {
+            "true": np.clip(self.true_deg[rows], -limit, limit).round(3).tolist(),
+            "predicted": self.expected_deg[rows].astype(float).round(3).tolist(),
+        }
 
 
 def segments(masks: Sequence[np.ndarray]) -> np.ndarray:
@@ -159,8 +164,10 @@ def _run_idm(options: argparse.Namespace) -> dict[str, Any]:
         "joint_accuracy": overall["keypress_accuracy"]["joint"],
         "event_f1": overall["event_f1"],
         "event_f1_pooled": overall["event_f1_pooled"],
-        "baselines": {name: {"joint_accuracy": b["keypress_accuracy"]["joint"], "event_f1": b["event_f1"]}
-                      for name, b in baselines.items()},
+        "baselines": {
+            name: {"joint_accuracy": b["keypress_accuracy"]["joint"], "event_f1": b["event_f1"]}
+            for name, b in baselines.items()
+        },
     }
 
 

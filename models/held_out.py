@@ -18,7 +18,9 @@ from models.train_idm import IDMObjective
 
 
 @torch.no_grad()
-def evaluate_policy(policy: Policy, episodes: Sequence[Episode], window: int = 128, drop_null: bool = True) -> dict[str, float]:
+def evaluate_policy(
+    policy: Policy, episodes: Sequence[Episode], window: int = 128, drop_null: bool = True
+) -> dict[str, float]:
     """Mean negative log-likelihood per frame (nats), button and camera accuracy over the frames that carry a loss.
 
     Raises:
@@ -31,7 +33,12 @@ def evaluate_policy(policy: Policy, episodes: Sequence[Episode], window: int = 1
     if sums[0] == 0:
         raise ValueError("expected held-out frames with a known action that is not null, got none; hold out more play")
     frames, loss, buttons, camera = sums.tolist()
-    return {"loss": loss / frames, "button_accuracy": buttons / frames, "camera_accuracy": camera / frames, "frames": frames}
+    return {
+        "loss": loss / frames,
+        "button_accuracy": buttons / frames,
+        "camera_accuracy": camera / frames,
+        "frames": frames,
+    }
 
 
 def _episode_sums(policy: Policy, episode: Episode, window: int, drop_null: bool) -> np.ndarray:

@@ -124,10 +124,12 @@ class InverseDynamicsModel(nn.Module):
         super().__init__()
         self.config = config
         self.net = InverseActionNet(config)
-        self.pi_head = nn.ModuleDict({
-            "buttons": CategoricalHead(self.net.width, (config.n_buttons, 2), config.temperature),
-            "camera": CategoricalHead(self.net.width, (2, config.n_camera_bins), config.temperature),
-        })
+        self.pi_head = nn.ModuleDict(
+            {
+                "buttons": CategoricalHead(self.net.width, (config.n_buttons, 2), config.temperature),
+                "camera": CategoricalHead(self.net.width, (2, config.n_camera_bins), config.temperature),
+            }
+        )
 
     def forward(self, frames: Tensor) -> dict[str, Tensor]:
         """Log-probabilities of each frame's action, from the whole window.

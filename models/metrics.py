@@ -29,8 +29,7 @@ def prf(predicted: np.ndarray, true: np.ndarray) -> dict[str, float | int]:
     precision = hits / claimed if claimed else 0.0
     recall = hits / count if count else 0.0
     f1 = 2 * hits / (claimed + count) if claimed + count else 0.0
-    return {"precision": precision, "recall": recall, "f1": f1, "hits": hits, "predicted": claimed,
-            "count": count}
+    return {"precision": precision, "recall": recall, "f1": f1, "hits": hits, "predicted": claimed, "count": count}
 
 
 def events(buttons: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,8 +20,10 @@ def plot_report(report: dict[str, Any], path: Path) -> None:
         _plot_camera(figure.add_subplot(grid[2, i]), report, i, axis)
     overall = report["overall"]
     accuracy, event_f1 = overall["keypress_accuracy"]["joint"], overall["event_f1"]
-    figure.suptitle(f"{overall['frames']} frames, all keys right on {accuracy:.1%}, "
-                    f"event F1 {'-' if event_f1 is None else f'{event_f1:.3f}'}")
+    figure.suptitle(
+        f"{overall['frames']} frames, all keys right on {accuracy:.1%}, "
+        f"event F1 {'-' if event_f1 is None else f'{event_f1:.3f}'}"
+    )
     figure.savefig(path, dpi=100)
 
 
@@ -33,8 +35,14 @@ def _plot_f1(ax: Axes, report: dict[str, Any]) -> None:
     ax.bar(place + 0.2, [row["events"]["f1"] for row in rows.values()], 0.4, label="events", color="tab:orange")
     for shift, kind in ((-0.2, "frames"), (0.2, "events")):
         values = [persistence[name][kind]["f1"] for name in rows]
-        ax.scatter(place + shift, values, marker="_", s=120, color="black",
-                   label="persistence (true action, one frame late)" if kind == "frames" else None)
+        ax.scatter(
+            place + shift,
+            values,
+            marker="_",
+            s=120,
+            color="black",
+            label="persistence (true action, one frame late)" if kind == "frames" else None,
+        )
     labels = [f"{name}\n{row['events']['count']}" for name, row in rows.items()]
     ax.set_xticks(place, labels, fontsize=8)
     ax.set(ylim=(0, 1.02), ylabel="F1", title="F1 per key; below the name: events in the truth. Always released: 0")
@@ -63,8 +71,12 @@ def _plot_camera(ax: Axes, report: dict[str, Any], i: int, axis: str) -> None:
     ax.plot([-CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG], [-CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG], color="black", lw=0.6)
     ax.scatter(true, predicted, s=8, alpha=0.35, color="tab:blue", edgecolors="none")
     r2 = report["overall"]["camera"]["r2"][axis]
-    ax.set(xlabel="true degrees per frame", ylabel="predicted (expected value)", aspect="equal",
-           title=f"{axis}: R2 of labels {'-' if r2 is None else f'{r2:.3f}'}")
+    ax.set(
+        xlabel="true degrees per frame",
+        ylabel="predicted (expected value)",
+        aspect="equal",
+        title=f"{axis}: R2 of labels {'-' if r2 is None else f'{r2:.3f}'}",
+    )
 
 
 def plot_history(history: list[dict[str, float]], path: Path, title: str) -> None:

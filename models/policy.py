@@ -53,8 +53,10 @@ class PolicyConfig:
         if self.hidsize % self.attention_heads:
             raise ValueError(f"expected attention_heads to divide hidsize {self.hidsize}, got {self.attention_heads}")
         if self.attention_memory_size <= self.timesteps:
-            raise ValueError(f"expected attention_memory_size > timesteps {self.timesteps}, got "
-                             f"{self.attention_memory_size}; their difference is the policy's memory in frames")
+            raise ValueError(
+                f"expected attention_memory_size > timesteps {self.timesteps}, got "
+                f"{self.attention_memory_size}; their difference is the policy's memory in frames"
+            )
         if self.temperature <= 0:
             raise ValueError(f"expected temperature > 0, got {self.temperature}")
 
@@ -118,10 +120,12 @@ class Policy(nn.Module):
         self.config = config
         self.net = PolicyNet(config)
         self.value_head = ValueHead(config.hidsize)
-        self.pi_head = nn.ModuleDict({
-            "camera": CategoricalHead(config.hidsize, (config.n_joint_camera,), config.temperature),
-            "buttons": CategoricalHead(config.hidsize, (config.n_joint_buttons,), config.temperature),
-        })
+        self.pi_head = nn.ModuleDict(
+            {
+                "camera": CategoricalHead(config.hidsize, (config.n_joint_camera,), config.temperature),
+                "buttons": CategoricalHead(config.hidsize, (config.n_joint_buttons,), config.temperature),
+            }
+        )
 
     def forward(
         self, frames: Tensor, first: Tensor | None = None, state: PolicyState | None = None
@@ -152,8 +156,10 @@ class Policy(nn.Module):
         if state is None:
             state = self.initial_state(batch, frames.device)
         if len(state) != self.config.n_recurrence_layers or state[0].mask.shape != (batch, self.config.maxlen):
-            raise ValueError(f"expected a state of {self.config.n_recurrence_layers} blocks for {batch} sequences, got "
-                             f"{len(state)} blocks for {tuple(state[0].mask.shape)}; pass state=None to start anew")
+            raise ValueError(
+                f"expected a state of {self.config.n_recurrence_layers} blocks for {batch} sequences, got "
+                f"{len(state)} blocks for {tuple(state[0].mask.shape)}; pass state=None to start anew"
+            )
         return self.net(frames, first, state)
 
     def initial_state(self, batch: int, device: torch.device | str = "cpu") -> PolicyState:

@@ -39,14 +39,28 @@ def bc_nano_cpu() -> BCConfig:
 
 def bc_foundation() -> BCConfig:
     """Pretraining of the paper's foundation model (learning rate, decay and batch from memory: `unverified`)."""
-    return BCConfig(learning_rate=0.002147, weight_decay=0.0625, batch=880, epochs=30, device="cuda",
-                    precision="bfloat16", checkpoint_every=500)
+    return BCConfig(
+        learning_rate=0.002147,
+        weight_decay=0.0625,
+        batch=880,
+        epochs=30,
+        device="cuda",
+        precision="bfloat16",
+        checkpoint_every=500,
+    )
 
 
 def bc_finetune() -> BCConfig:
     """Fine-tuning with the constants of the released script."""
-    return BCConfig(learning_rate=0.000181, weight_decay=0.039428, batch=16, epochs=2, clip_norm=5.0, device="cuda",
-                    checkpoint_every=500)
+    return BCConfig(
+        learning_rate=0.000181,
+        weight_decay=0.039428,
+        batch=16,
+        epochs=2,
+        clip_norm=5.0,
+        device="cuda",
+        checkpoint_every=500,
+    )
 
 
 def kept_rows(episode: Episode, drop_null: bool) -> np.ndarray:

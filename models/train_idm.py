@@ -38,14 +38,24 @@ class IDMTrainConfig(TrainConfig):
 
 def train_nano_cpu() -> IDMTrainConfig:
     """For `recipes.idm_nano_cpu`: 128,000 frames seen, minutes on two idle cores; `max_seconds` ends it sooner."""
-    return IDMTrainConfig(learning_rate=2e-3, batch=4, window=32, max_steps=1000, warmup_steps=20, clip_norm=1.0,
-                          mirror=True)
+    return IDMTrainConfig(
+        learning_rate=2e-3, batch=4, window=32, max_steps=1000, warmup_steps=20, clip_norm=1.0, mirror=True
+    )
 
 
 def train_released() -> IDMTrainConfig:
     """The paper's values for its 0.5 B model, on 2,000 hours; 4 days on 32 A100 there."""
-    return IDMTrainConfig(learning_rate=0.003, weight_decay=0.01, batch=128, window=128, epochs=20,
-                          augment=AugmentConfig(), device="cuda", precision="bfloat16", checkpoint_every=500)
+    return IDMTrainConfig(
+        learning_rate=0.003,
+        weight_decay=0.01,
+        batch=128,
+        window=128,
+        epochs=20,
+        augment=AugmentConfig(),
+        device="cuda",
+        precision="bfloat16",
+        checkpoint_every=500,
+    )
 
 
 RECIPES: dict[str, tuple[Callable[[], IDMConfig], Callable[[], IDMTrainConfig]]] = {
@@ -163,8 +173,11 @@ def _write_results(
         report = evaluate_episodes(model, held_out)
         write_report(report, out / "report.json")
         overall = report["overall"]
-        summary |= {"camera_r2": overall["camera"]["r2"]["mean"], "event_f1": overall["event_f1"],
-                    "joint_accuracy": overall["keypress_accuracy"]["joint"]}
+        summary |= {
+            "camera_r2": overall["camera"]["r2"]["mean"],
+            "event_f1": overall["event_f1"],
+            "joint_accuracy": overall["keypress_accuracy"]["joint"],
+        }
     return summary
 
 

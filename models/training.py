@@ -202,8 +202,10 @@ def _resume(run: _Run, folder: Path | None) -> None:
         return
     state = read_state(folder)
     if state["config"] != run.identity():
-        raise ValueError(f"{folder} was written by a run with another config {state['config']}, this one has "
-                         f"{run.identity()}; use a new output folder or delete the checkpoints")
+        raise ValueError(
+            f"{folder} was written by a run with another config {state['config']}, this one has "
+            f"{run.identity()}; use a new output folder or delete the checkpoints"
+        )
     memory = restore(folder, run.model, run.optimiser, run.config.device)
     run.objective.remember(memory)
     run.step, run.position, run.seconds_before = state["step"], state["position"], state["seconds"]
@@ -238,8 +240,10 @@ def _step(run: _Run, batch: Batch, parameters: list[nn.Parameter]) -> dict[str, 
         loss, metrics = run.objective.loss(run.model, batch, config.device)
     value = float(loss.detach())
     if not math.isfinite(value):
-        raise ValueError(f"the loss is {value} at step {run.step}; expected a finite number. Lower learning_rate "
-                         f"({config.learning_rate}), add warmup_steps or clip_norm, and look at the labels")
+        raise ValueError(
+            f"the loss is {value} at step {run.step}; expected a finite number. Lower learning_rate "
+            f"({config.learning_rate}), add warmup_steps or clip_norm, and look at the labels"
+        )
     loss.backward()
     limit = config.clip_norm if config.clip_norm is not None else math.inf
     norm = torch.nn.utils.clip_grad_norm_(parameters, limit)

@@ -61,13 +61,16 @@ def read_description(path: str | Path) -> Any:
     if not path.is_file():
         raise ValueError(f"{path}: expected OpenAI's .model file, found none")
     if (size := path.stat().st_size) > MAX_DESCRIPTION_BYTES:
-        raise ValueError(f"{path}: expected a description of a few kB, got {size} bytes; are .model and .weights "
-                         "exchanged?")
+        raise ValueError(
+            f"{path}: expected a description of a few kB, got {size} bytes; are .model and .weights exchanged?"
+        )
     try:
         return _PlainUnpickler(io.BytesIO(path.read_bytes())).load()
     except Exception as error:  # a hostile or broken pickle can raise anything; nothing of it may pass
-        raise ValueError(f"{path}: expected a pickle of plain containers, numbers and strings, got one that cannot be "
-                         f"read safely: {error}; nothing was run, take the file from its publisher") from error
+        raise ValueError(
+            f"{path}: expected a pickle of plain containers, numbers and strings, got one that cannot be "
+            f"read safely: {error}; nothing was run, take the file from its publisher"
+        ) from error
 
 
 def read_tensors(path: str | Path) -> dict[str, Tensor]:
@@ -83,8 +86,10 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # as above
         reason = str(error).split("\n")[0][:200]
-        raise ValueError(f"{path}: expected tensors by name, got a file that cannot be read safely: {reason}; "
-                         "nothing was run, take the file from its publisher") from error
+        raise ValueError(
+            f"{path}: expected tensors by name, got a file that cannot be read safely: {reason}; "
+            "nothing was run, take the file from its publisher"
+        ) from error
     if not isinstance(loaded, dict) or not loaded:
         raise ValueError(f"{path}: expected tensors by name, got {type(loaded).__name__}")
     for name, value in loaded.items():

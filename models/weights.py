@@ -69,8 +69,10 @@ def read_description(directory: str | Path) -> dict[str, Any]:
     """
     path = Path(directory) / MODEL_FILE
     if not path.is_file():
-        raise ValueError(f"{path}: expected a model directory with {MODEL_FILE} and {WEIGHTS_FILE}, found none; "
-                         "OpenAI's .model and .weights files go through `python -m models.convert` first")
+        raise ValueError(
+            f"{path}: expected a model directory with {MODEL_FILE} and {WEIGHTS_FILE}, found none; "
+            "OpenAI's .model and .weights files go through `python -m models.convert` first"
+        )
     try:
         description = json.loads(path.read_bytes())
     except ValueError as error:
@@ -129,8 +131,10 @@ def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], where: str | P
     ]
     if problems:
         more = f" and {len(problems) - 8} more" if len(problems) > 8 else ""
-        raise ValueError(f"{where}: the weights do not fit the config: {'; '.join(problems[:8])}{more}; "
-                         "use the config that these weights were trained with")
+        raise ValueError(
+            f"{where}: the weights do not fit the config: {'; '.join(problems[:8])}{more}; "
+            "use the config that these weights were trained with"
+        )
     module.load_state_dict({name: tensor.to(torch.float32) for name, tensor in tensors.items()}, assign=True)
 
 

@@ -1,7 +1,7 @@
 """Look at a pointer's history, promote a model by hand, or roll back: one gesture, an appended entry.
 
-`python -m stages.promote --kind idm` lists; `--to VERSION` moves; `--from-folder DIR` registers a model first, such as one
-that `models.convert` made of OpenAI's weights. Nothing is ever overwritten.
+`python -m stages.promote --kind idm` lists; `--to VERSION` moves; `--from-folder DIR` registers a model first, such as
+one that `models.convert` made of OpenAI's weights. Nothing is ever overwritten.
 """
 
 import argparse

@@ -138,9 +138,10 @@ def _write_card(
     rows = "\n".join(
         f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in figures.items() if value is not None
     )
+    source = f"Trained {result.steps} steps on ground truth `{card['snapshot']}`"
     (folder / "card.md").write_text(
-        f"# Inverse dynamics model\n\nTrained {result.steps} steps on ground truth `{card['snapshot']}`; tested on "
-        f"worlds it never saw: {', '.join(worlds)}.\n\n| figure | value |\n|---|---|\n{rows}\n\nAll figures: `report.json`.\n"
+        f"# Inverse dynamics model\n\n{source}; tested on worlds it never saw: {', '.join(worlds)}.\n\n"
+        f"| figure | value |\n|---|---|\n{rows}\n\nAll figures: `report.json`.\n"
     )
 
 

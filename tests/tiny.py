@@ -9,6 +9,7 @@ import numpy as np
 from stages.runner import run_stage
 from stages.settings import Settings
 from stages.stage import Context, Recipe
+from stages.status import ORDER
 from tests.models.game import play, render, write_mp4, write_recording
 
 HELD_OUT = "amber-otter"
@@ -84,20 +85,8 @@ def run(settings: Settings, sections: dict[str, Any], name: str, **options: Any)
     return run_stage(ctx.stage(name), ctx, ray=options.pop("ray", "off"), **options)
 
 
-FLOW = (
-    "ingest",
-    "shard_truth",
-    "train_filter",
-    "train_idm",
-    "scrape",
-    "segment",
-    "filter",
-    "cut",
-    "label",
-    "shard",
-    "train",
-)
-"""Everything, in order; `shard_truth` is `shard` on ground truth."""
+FLOW = ORDER
+"""Everything, in order."""
 
 
 def run_flow(settings: Settings, sections: dict[str, Any], names: tuple[str, ...] = FLOW) -> dict[str, dict[str, Any]]:

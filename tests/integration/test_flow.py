@@ -77,7 +77,9 @@ def test_the_same_parquet_bytes_over_s3(
     assert summaries["train"]["done"] == 1
     keys = [key for key in sorted(source.keys("")) if key[0].isdigit() and not key.startswith("7_")]
     assert keys == [key for key in sorted(target.keys("")) if key[0].isdigit() and not key.startswith("7_")]
-    assert sum(key.endswith(".parquet") for key in keys) == 13, "truth 3, grids and samples 4, scores 2, labels 2, shards 2"
+    assert sum(key.endswith(".parquet") for key in keys) == 13, (
+        "truth 3, grids and samples 4, scores 2, labels 2, shards 2"
+    )
     assert [key for key in keys if source.get(key) != target.get(key)] == []
 
 

@@ -67,5 +67,5 @@ def test_refusals(file_settings: Settings, folder: Path) -> None:
 
 
 def test_a_missing_folder_is_a_wrong_configuration(file_settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a folder of NAME.mp4"):
+    with pytest.raises(ConfigError, match=r"expected a folder of NAME\.mp4"):
         ingest(file_settings, tmp_path / "none")

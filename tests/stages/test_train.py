@@ -43,7 +43,7 @@ def test_nothing_to_train_on_says_what_to_run(file_settings: Settings) -> None:
 
 
 def test_a_held_out_share_must_leave_something() -> None:
-    with pytest.raises(ConfigError, match="above 0 and at most 0.5, got 0.9"):
+    with pytest.raises(ConfigError, match=r"above 0 and at most 0\.5, got 0\.9"):
         TrainStageConfig(held_out_share=0.9)
 
 
@@ -53,7 +53,7 @@ def test_idm_worlds() -> None:
     assert [c.world for c in held_out] == ["keen-vole"]
     assert len(training) == 2
     assert len(_split(clips, ())[1]) == 1, "a fifth of the worlds, at least one"
-    with pytest.raises(ConfigError, match="nobody. is not among the recordings"):
+    with pytest.raises(ConfigError, match=r"nobody. is not among the recordings"):
         _split(clips, ("nobody",))
     with pytest.raises(ConfigError, match="leaves 0 training and 1 held-out episodes; both need one"):
         _split(clips[:1], ())
