@@ -73,10 +73,12 @@ class Label(Stage[LabelConfig]):
         return Result((output,), label_info(unit, version, actions))
 
     def _model(self, ctx: Context, version: str) -> "InverseDynamicsModel":
+        from models.embedding import best_device
         from models.idm import InverseDynamicsModel
 
         if version not in self._models:
-            self._models = {version: InverseDynamicsModel.load(ctx.fetch_model("idm", version))}
+            model = InverseDynamicsModel.load(ctx.fetch_model("idm", version))
+            self._models = {version: model.to(best_device())}
         return self._models[version]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from stages.errors import ConfigError, ServiceError, SmelterError
+from stages.errors import ServiceError, SmelterError
 from stages.plan import Batch, make_plan
 from stages.progress import StageProgress
 from stages.stage import Context, Stage, Unit
@@ -81,7 +81,7 @@ def _outcomes(stage: Stage[Any], ctx: Context, units: list[Unit], ray: str) -> I
         yield from (process_unit(stage, ctx, unit) for unit in units)
         return
     with _Cluster() as cluster:
-        yield from _Fan(stage, ctx, cluster.workers_for(stage, ctx, len(units)), cluster.has_gpu).run(units)
+        yield from _Fan(stage, ctx, cluster.workers_for(stage, ctx, len(units)), cluster.worker(stage)).run(units)
 
 
 def _check_breaker(progress: StageProgress, outcome: Outcome) -> None:
@@ -115,16 +115,18 @@ class _Cluster:
         self.has_gpu = self.total.get("GPU", 0) > 0
         return self
 
+    def worker(self, stage: Stage[Any]) -> dict[str, float]:
+        """What one actor takes: GPUs where there are any, else CPUs, at most all of them."""
+        if self.has_gpu and stage.resources.gpus:
+            return {"num_gpus": stage.resources.gpus, "num_cpus": 0}
+        return {"num_cpus": min(stage.resources.cpus, self.total.get("CPU", 1))}
+
     def workers_for(self, stage: Stage[Any], ctx: Context, units: int) -> int:
         """As many workers as the cluster holds and the units can feed."""
-        per_worker, kind = (
-            (stage.resources.gpus, "GPU") if self.has_gpu and stage.resources.gpus else (stage.resources.cpus, "CPU")
+        worker = self.worker(stage)
+        room = int(
+            self.total["GPU"] / worker["num_gpus"] if "num_gpus" in worker else self.total["CPU"] / worker["num_cpus"]
         )
-        room = int(self.total.get(kind, 1) / per_worker)
-        if room < 1:
-            raise ConfigError(
-                f"{stage.name} wants {per_worker} {kind} per worker, the cluster has {self.total.get(kind, 0)}"
-            )
         calls = -(-units // stage.resources.units_per_call)
         return max(1, min(room, calls, ctx.settings.max_workers or room))
 
@@ -163,16 +165,15 @@ class _Fan:
     An actor has one call at a time, so a crash is blamed on the units that ran, never on units that waited.
     """
 
-    def __init__(self, stage: Stage[Any], ctx: Context, workers: int, has_gpu: bool) -> None:
+    def __init__(self, stage: Stage[Any], ctx: Context, workers: int, worker: dict[str, float]) -> None:
         import ray
 
         self._ray, self._stage, self._ctx = ray, stage, ctx
-        on_gpu = has_gpu and stage.resources.gpus > 0
-        options = {"num_gpus": stage.resources.gpus, "num_cpus": 0} if on_gpu else {"num_cpus": stage.resources.cpus}
-        self._actor_class = ray.remote(_Actor).options(**options)
+        self._actor_class = ray.remote(_Actor).options(**worker)
         self._idle = [self._spawn() for _ in range(workers)]
         # Decoding apart from the actors pays where they wait on a GPU; on CPUs it would only copy frames around.
-        self._prefetch = workers * CALLS_AHEAD if on_gpu and type(stage).prepare is not Stage.prepare else 0
+        ahead = "num_gpus" in worker and type(stage).prepare is not Stage.prepare
+        self._prefetch = workers * CALLS_AHEAD if ahead else 0
 
     def run(self, units: list[Unit]) -> Iterator[Outcome]:
         size = self._stage.resources.units_per_call

@@ -50,7 +50,7 @@ class Train(Stage[TrainStageConfig]):
     name = "train"
     version = 1
     Config = TrainStageConfig
-    resources = Resources(cpus=1, gpus=1)
+    resources = Resources(cpus=2, gpus=1)
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         snapshot = load_snapshot(ctx, self.config.labels, self.config.snapshot)

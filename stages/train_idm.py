@@ -48,7 +48,7 @@ class TrainIdm(Stage[TrainIdmConfig]):
     name = "train_idm"
     version = 1
     Config = TrainIdmConfig
-    resources = Resources(cpus=1, gpus=1)
+    resources = Resources(cpus=2, gpus=1)
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         snapshot = load_snapshot(ctx, "truth")

@@ -64,6 +64,9 @@ def test_nothing_but_unexpected_errors_stops_the_run(file_settings: Settings) ->
         run(file_settings, 404)
 
 
+GPU = {"num_gpus": 1.0, "num_cpus": 0}
+
+
 @pytest.fixture
 def gpu_cluster() -> Iterator[None]:
     """A local Ray that counts one GPU, so that the path which decodes ahead of GPU workers runs here too."""
@@ -87,7 +90,7 @@ def test_on_ray_with_crashing_workers(file_settings: Settings, tmp_path: Path) -
 @pytest.mark.services
 def test_on_gpu_workers_units_are_prepared_ahead(file_settings: Settings, gpu_cluster: None) -> None:
     stage, ctx = Toy(ToyConfig(numbers=(*range(6), 13))), Context(file_settings)
-    outcomes = list(_Fan(stage, ctx, workers=1, has_gpu=True).run(list(stage.units(ctx))))
+    outcomes = list(_Fan(stage, ctx, workers=1, worker=GPU).run(list(stage.units(ctx))))
     assert [o.reason for o in outcomes if not o.done] == ["bad_luck"]
     with pytest.raises(ServiceError, match="expected a service, got none; start it"):
-        list(_Fan(stage, ctx, workers=1, has_gpu=True).run(list(Toy(ToyConfig(numbers=(500,))).units(ctx))))
+        list(_Fan(stage, ctx, workers=1, worker=GPU).run(list(Toy(ToyConfig(numbers=(500,))).units(ctx))))
