@@ -34,7 +34,7 @@ class BCConfig(TrainConfig):
 
 def bc_nano_cpu() -> BCConfig:
     """Minutes on a laptop: the smallest policy, to see the whole flow."""
-    return BCConfig(learning_rate=2e-3, batch=4, window=32, max_steps=200, warmup_steps=10, clip_norm=5.0)
+    return BCConfig(learning_rate=2e-3, batch=4, window=32, max_steps=120, warmup_steps=10, clip_norm=5.0)
 
 
 def bc_foundation() -> BCConfig:

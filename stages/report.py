@@ -59,7 +59,7 @@ def render(figures: dict[str, Any]) -> Iterator[str]:
         yield f"IDM, unseen world {', '.join(idm['held_out'])}"
         baseline = idm["joint_accuracy_always_released"]
         yield f"  joint accuracy  {idm['joint_accuracy']:.1%} (always released: {baseline:.1%})"
-        yield f"  camera R2       {idm['camera_r2']:.3f}; event F1 {idm['event_f1'] or 0:.3f}"
+        yield f"  camera R2       {idm['camera_r2']:.3f}; event F1 {idm['event_f1']:.3f} (presses and releases, pooled)"
 
 
 def _records(ctx: Context, stage: str) -> list[Any]:

@@ -86,7 +86,7 @@ def headline(report: dict[str, Any]) -> dict[str, Any]:
     return {
         "joint_accuracy": overall["keypress_accuracy"]["joint"],
         "camera_r2": overall["camera"]["r2"]["mean"],
-        "event_f1": overall["event_f1"],
+        "event_f1": overall["event_f1_pooled"],
         "joint_accuracy_always_released": baselines["always_released"]["keypress_accuracy"]["joint"],
     }
 
