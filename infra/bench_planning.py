@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
+from stages import paths
 from stages.ledger import Ledger
 from stages.records import Output, Record, digest
 from stages.settings import load_settings
@@ -29,7 +30,7 @@ def main(count: int) -> None:
         def commit_all() -> None:
             for number in range(count):
                 unit = digest(number)[:20]
-                output = Output(f"4_clips/{unit}/0.mp4", "0" * 64, 100_000)
+                output = Output(paths.clip(unit, unit), "0" * 64, 100_000)
                 ledger.commit(Record("cut", unit, digest("key", number), {"video_id": unit}, (output,), {"n": number}))
 
         steps: dict[str, Callable[[], object]] = {

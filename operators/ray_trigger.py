@@ -16,7 +16,7 @@ from operators.ray_api import AsyncRayJobs, JobInfo, RayApiError, RayJobUnknown
 
 LOST = "LOST"
 UNREACHABLE = "UNREACHABLE"
-POLL_S = 3.0
+POLL_S = 2.0
 OUTAGE_PATIENCE_S = 900.0
 """How long the trigger waits for a silent head before it gives the task back: a node needs minutes to restart."""
 KILL_PATIENCE_S = 15.0  # Airflow allows a kill hook 30 s

@@ -21,6 +21,7 @@ def environment(folder: Path) -> dict[str, str]:
         **shared_head().environment(),
         "PYTHONPATH": str(ROOT),
         "SMELTER_STORE": f"file://{folder}/store",
+        "SMELTER_MAX_WORKERS": "1",  # the world is tiny: a second worker costs more to start than it does
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -55,7 +56,10 @@ def story(tmp_path_factory):
 )
 def test_every_task_succeeds(story, name):
     assert story[name]["state"] == "success", story[name]
-    assert {state for states in story[name]["tasks"].values() for state in states} == {"success"}
+    states = {task: set(found) for task, found in story[name]["tasks"].items()}
+    if name == "takedown":  # a web video is no ground truth: that snapshot has not moved, so nothing is announced
+        assert states.pop("publish_truth") == {"skipped"}
+    assert set.union(*states.values()) == {"success"}
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def test_a_folder_is_kept_untouched_with_its_side_files(settings: Settings, tmp_
     assert run(settings, folder)["done"] == 1
     (info,) = records(settings)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert datetime.fromisoformat(info.pop("fetched_at")).tzinfo is not None
     assert info == {
         "video_id": sha256[:20],
         "sha256": sha256,
