@@ -9,6 +9,7 @@ All stages must be retry-safe: a unit may run twice, on two machines at once, or
 import importlib
 import json
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import cached_property
@@ -56,7 +57,7 @@ class Result:
     info: dict[str, Any] = field(default_factory=dict)
 
 
-class Stage(Generic[ConfigT]):
+class Stage(ABC, Generic[ConfigT]):
     """Base of the stages. `version` is raised by hand whenever the output of the same input changes."""
 
     name: ClassVar[str]
@@ -67,9 +68,9 @@ class Stage(Generic[ConfigT]):
     def __init__(self, config: ConfigT) -> None:
         self.config = config
 
+    @abstractmethod
     def units(self, ctx: "Context") -> Iterator[Unit]:
         """Every unit wanted, with its work key. Reads the ledger only."""
-        raise NotImplementedError  # pragma: no cover - every stage defines it
 
     def setup(self, ctx: "Context") -> None:
         """Load weights and the like; runs once on each worker."""
@@ -78,9 +79,9 @@ class Stage(Generic[ConfigT]):
         """The CPU side of a unit, such as decoding. Runs apart from `process` where a stage overrides it."""
         return None
 
+    @abstractmethod
     def process(self, unit: Unit, ctx: "Context", prepared: Any = None) -> Result:
         """Do one unit: write data objects, return their record. Raises BadInput to quarantine the unit."""
-        raise NotImplementedError  # pragma: no cover - every stage defines it
 
     def finish(self, ctx: "Context", counts: dict[str, int]) -> dict[str, Any]:
         """Runs on the driver after all units: pointer moves and extra fields of the summary."""
