@@ -68,7 +68,7 @@ def main(world: Path) -> None:
     for name, conf in chapters(world):
         before = len(events())
         found[name] = report(dags[name].test(run_conf=conf), before)
-    print("RESULT" + json.dumps(found, default=str))
+    print("\nRESULT" + json.dumps(found, default=str))
 
 
 if __name__ == "__main__":

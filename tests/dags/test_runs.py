@@ -1,53 +1,19 @@
 """Every DAG, run once for real: Airflow's own runner, a real Ray head, a store on disk, a tiny world."""
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests import tiny
-from tests.operators.head import ROOT, shared_head
+from tests.dags.conftest import Teller
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(900)]
 
 
-def environment(folder: Path) -> dict[str, str]:
-    home = folder / "airflow"
-    return {
-        **{name: value for name, value in os.environ.items() if not name.startswith(("SMELTER_", "AIRFLOW"))},
-        **shared_head().environment(),
-        "PYTHONPATH": str(ROOT),
-        "SMELTER_STORE": f"file://{folder}/store",
-        "SMELTER_MAX_WORKERS": "1",  # the world is tiny: a second worker costs more to start than it does
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
-    }
-
-
 @pytest.fixture(scope="module")
-def story(tmp_path_factory):
+def story(teller: Teller):
     """What `tests/dags/story.py` reports."""
-    folder = tmp_path_factory.mktemp("story")
-    world = folder / "world"
-    tiny.recordings(world / "contractor")
-    tiny.web(world / "web", videos=2)
-    tiny.labelled_frames(world / "frames", videos=6)
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.dags.story", str(world)],
-        cwd=ROOT,
-        env=environment(folder),
-        capture_output=True,
-        text=True,
-        timeout=800,
-    )
-    (folder / "log").write_text(done.stdout + done.stderr)
-    assert done.returncode == 0, f"{folder}/log\n{(done.stdout + done.stderr)[-3000:]}"
-    return json.loads(done.stdout.split("RESULT", 1)[1])
+    (line,) = [line for line in teller.text().splitlines() if line.startswith("RESULT")]
+    return json.loads(line.removeprefix("RESULT"))
 
 
 @pytest.mark.parametrize(
