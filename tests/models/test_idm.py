@@ -70,7 +70,7 @@ def test_rows_of_a_batch_do_not_meet(config: IDMConfig) -> None:
     idm, both = model(config), frames(2, 6)
     with torch.no_grad():
         together, alone = idm(both), idm(both[1:])
-    torch.testing.assert_close(together["buttons"][1:], alone["buttons"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(together["buttons"][1:], alone["buttons"], atol=1e-4, rtol=0)
 
 
 def test_transformer_has_no_positions() -> None:
