@@ -158,7 +158,7 @@ def _arguments(description: Any, where: Path) -> tuple[dict[str, Any], float]:
         net = description["model"]["args"]["net"]["args"]
         options = description["model"]["args"]["pi_head_opts"]
         temperature = float(options.get("temperature", 1.0))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
         raise ValueError(
             f"{where}: expected OpenAI's model.args.net.args and model.args.pi_head_opts, got a "
             f"description without them ({error!r})"
