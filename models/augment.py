@@ -44,6 +44,11 @@ class AugmentConfig:
             if getattr(self, name) >= 1:
                 raise ValueError(f"augmentation {name} must stay below 1, got {getattr(self, name)}")
 
+    @property
+    def moves_pixels(self) -> bool:
+        """Is there any geometry in it?"""
+        return any((self.rotate_deg, self.scale, self.shear_deg, self.translate_px))
+
 
 @dataclass(frozen=True)
 class Augmentation:

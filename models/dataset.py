@@ -35,6 +35,8 @@ class Episode:
     """float32 (L,): weight of each frame's action in the loss; 0 where the action is unknown."""
     gui_open: np.ndarray | None = None
     """bool (L,): is a menu open; None where nobody knows."""
+    volumes: np.ndarray | None = None
+    """(L, S, 8, 8): the frames' cost volumes (`models.motion`), computed ahead; None to compute them when needed."""
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in ("frames", "buttons", "camera_deg", "weight")}
@@ -68,6 +70,7 @@ class Batch:
     weight: np.ndarray
     first: np.ndarray
     """bool (B, T): True on the frame at which an episode starts, so that no memory crosses from the one before."""
+    volumes: np.ndarray | None = None
 
 
 def load_recordings(directory: Path) -> tuple[list[Episode], dict[str, BadRecording]]:
@@ -129,13 +132,14 @@ def take_window(episode: Episode, rows: np.ndarray, length: int) -> Batch:
     weight = episode.weight[padded].astype(np.float32)
     weight[len(rows) :] = 0.0
     first = np.zeros(length, dtype=bool)
-    return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first)
+    volumes = None if episode.volumes is None else episode.volumes[padded]
+    return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first, volumes)
 
 
 def stack(windows: Sequence[Batch]) -> Batch:
-    """Windows of one length to a batch."""
-    fields = ("frames", "buttons", "camera_deg", "weight", "first")
-    return Batch(*(np.stack([getattr(window, field) for window in windows]) for field in fields))
+    """Windows of one length to a batch; all of them have volumes, or none."""
+    columns = zip(*(vars(window).values() for window in windows), strict=True)
+    return Batch(*(None if column[0] is None else np.stack(column) for column in columns))
 
 
 class RandomWindows:

@@ -134,10 +134,10 @@ class InverseActionNet(nn.Module):
         self.front = config.front
         self.width = config.hidsize + (DENSE_WIDTH if config.front == "correlation" else 0)
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, volumes: Tensor | None = None) -> Tensor:
         if self.front == "conv3d":
             return self.final_ln(self._over_time(self._released_front(frames)))
-        x, motion = self.motion_process(frames)
+        x, motion = self.motion_process(frames, volumes)
         return torch.cat([self.final_ln(self._over_time(x) + x), motion], dim=-1)
 
     def _over_time(self, x: Tensor) -> Tensor:
@@ -173,17 +173,18 @@ class InverseDynamicsModel(nn.Module):
             }
         )
 
-    def forward(self, frames: Tensor) -> dict[str, Tensor]:
+    def forward(self, frames: Tensor, volumes: Tensor | None = None) -> dict[str, Tensor]:
         """Log-probabilities of each frame's action, from the whole window.
 
         Args:
             frames: uint8 (B, T, 128, 128, 3) RGB, one continuous 20 Hz window per row.
+            volumes: their cost volumes (`models.motion.motion_volumes`) if computed ahead; the front "conv3d" has none.
 
         Returns:
             {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}.
         """
         check_frames(frames)
-        latent = self.net(frames)
+        latent = self.net(frames, volumes)
         return {name: head(latent) for name, head in self.pi_head.items()}
 
     @classmethod

@@ -2,107 +2,151 @@
 
 The action of frame t shows in the change to frame t+1. The released model must learn to match patches between frames
 from labels alone, which takes very many of them. Here the matching is built in as local cost volumes: for each cell
-of frame t, how well does each shift of a few pixels explain frame t+1? What the shifts mean is learned. Beside it
-stands the released family at a sixteenth of the pixels: temporal convolution, Impala stacks. The heads see the motion
-features beside what the transformer makes of both: through the transformer alone, hundreds of steps pass before any of
-the motion arrives at the camera.
+of frame t, how well does each shift of some pixels explain frame t+1? What the shifts mean is learned. Beside it
+stands the released family on few pixels: temporal convolution, Impala stacks. The heads see the motion features
+beside what the transformer makes of both: through the transformer alone, hundreds of steps pass before any of the
+motion arrives at the camera.
 
-The matched features are fixed (grey, local mean and contrast removed), so the volumes need no backward pass, which
-would be most of the cost on a CPU, and nothing in them can overfit to a few worlds.
+The matched features are fixed, so the volumes need no backward pass, which would be most of the cost on a CPU, can be
+computed once for a whole training, and cannot overfit to a few worlds. Two volumes: shifts up to the camera's 10
+degrees on a coarse picture, and small shifts on a fine one, where the camera's bins are narrow. Frames are squashed
+to a square, so both pictures keep twice as many columns as rows.
 
-Shapes: B batch, T time, N = B*T, C channels, G = 8 cells per side, S shifts, E hidsize.
+Shapes: B batch, T time, N = B*T, C channels, G = 8 cells per side, S shifts of both volumes together, E hidsize.
 """
 
-import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.backbone import DENSE_WIDTH, ImpalaCNN, NormLayer, dense, pixels
+from models.backbone import DENSE_WIDTH, ImpalaCNN, NormLayer, pixels
 
 GRID = 8
-GREY = (0.299, 0.587, 0.114)
-CONTRAST_FLOOR = 0.02  # of full scale: below it, texture is compression noise
-COARSE_RADIUS = 4  # pixels of 32x32: 16 of 128 pixels, about the camera's 10 degrees
-SHARPNESS = 10.0  # of the softmax over shifts, whose costs lie within about -1..1
-FINE_RADIUS = 2  # pixels of 64x64: the small motions, where the bins are narrow
-APPEARANCE_SIDE = 32  # pixels: what is held, which menu is open
+CHANNELS = ((0.299, 0.587, 0.114), (1.0, -1.0, 0.0), (-0.5, -0.5, 1.0))
+"""What is matched, as weights of red, green, blue: brightness, red against green, blue against both."""
+CONTRAST_FLOOR = (0.02, 0.03, 0.03)
+"""Of full scale, per channel: below it, texture is compression noise."""
+CONTRAST_LIMIT = 2.5
+"""A single pixel says no more than this."""
+FLAT = 0.05
+"""Standard deviation over shifts below which a cell has nothing to match."""
+PATCH = 4
+"""Pixels per side of what the temporal convolution sees at once; the stacks then work on 32x32."""
 
 
-def local_contrast(grey: Tensor) -> Tensor:
-    """(N, 1, H, W) with the mean and the contrast of each pixel's 5x5 surroundings taken out."""
-    centred = grey - _blur(grey)
-    return centred / (_blur(centred.square()) + CONTRAST_FLOOR**2).sqrt()
+class Scale(NamedTuple):
+    """One cost volume: frame pixels per matched pixel, and the largest shift in matched pixels (rows, columns)."""
+
+    pool: tuple[int, int]
+    radius: tuple[int, int]
+
+    @property
+    def shifts(self) -> int:
+        return (2 * self.radius[0] + 1) * (2 * self.radius[1] + 1)
 
 
-def cost_volume(x: Tensor, y: Tensor, radius: int) -> Tensor:
-    """Mean product of each cell of x with y, for each shift of up to `radius` pixels.
+SCALES = (Scale(pool=(4, 2), radius=(5, 10)), Scale(pool=(2, 1), radius=(2, 2)))
+SHIFTS = sum(scale.shifts for scale in SCALES)
+
+
+def local_contrast(images: Tensor) -> Tensor:
+    """(N, C, H, W) with the mean and the contrast of each pixel's 5x5 surroundings taken out, per channel."""
+    floor = images.new_tensor(CONTRAST_FLOOR).view(-1, 1, 1)
+    centred = images - _blur(images)
+    contrast = (_blur(centred.square()) + floor.square()).sqrt()
+    return (centred / contrast).clamp(-CONTRAST_LIMIT, CONTRAST_LIMIT)
+
+
+def cost_volume(x: Tensor, y: Tensor, radius: tuple[int, int]) -> Tensor:
+    """Mean product of each cell of x with y, summed over channels, for each shift of up to `radius` (rows, columns).
+
+    A cell counts half a cell of its neighbours too: small cells alone find many false matches.
 
     Args:
-        x, y: (N, 1, H, W) of frames t and t+1, H = W a multiple of 8; outside the picture counts as zero.
+        x, y: (N, C, H, W) of frames t and t+1, H and W multiples of 8; outside the picture counts as zero.
 
     Returns:
-        (N, S, 8, 8) with S = (2 radius + 1)^2, vertical shift slowest.
+        (N, shifts, 8, 8), vertical shift slowest.
     """
-    side, span = x.shape[-1], 2 * radius + 1
-    padded = F.pad(y[:, 0], (radius,) * 4)
+    (rows, columns), (height, width) = radius, x.shape[-2:]
+    padded = F.pad(y, (columns, columns, rows, rows))
+    cell = (height // GRID, width // GRID)
+    margin = (cell[0] // 4, cell[1] // 4)
+    window = (cell[0] + 2 * margin[0], cell[1] + 2 * margin[1])
     costs = []
-    for dy in range(span):
-        shifted = padded[:, dy : dy + side].unfold(2, side, 1).transpose(1, 2)  # (N, span, H, W), a view
-        costs.append(F.avg_pool2d(x * shifted, side // GRID))
+    for down in range(2 * rows + 1):
+        for right in range(2 * columns + 1):
+            product = (x * padded[..., down : down + height, right : right + width]).sum(1, keepdim=True)
+            costs.append(F.avg_pool2d(product, window, cell, margin, count_include_pad=False))
     return torch.cat(costs, dim=1)
 
 
-def expected_shift(costs: Tensor) -> Tensor:
-    """Softmax over shifts, then the mean shift: (N, S, 8, 8) -> (N, 2, 8, 8), down and right, in units of the radius.
+@torch.no_grad()
+def motion_volumes(frames: Tensor) -> Tensor:
+    """Both cost volumes between each frame and the next: uint8 (B, T, 128, 128, 3) -> (B, T, S, 8, 8).
 
-    It leans towards zero, as any such mean; what follows learns the scale.
-
-    Measured on worlds not trained on, from 6,336 frames and motion alone: camera R2 of 0.53 (pitch) and 0.54 (yaw) with
-    these numbers beside the volumes, 0.45 and 0.36 without.
+    Zero for the last frame of a window: nothing is known of what follows.
     """
-    span = math.isqrt(costs.shape[1])
-    weights = (SHARPNESS * costs).softmax(1).unflatten(1, (span, span))
-    at = torch.linspace(-1, 1, span, device=costs.device).view(-1, 1, 1)
-    return torch.stack([(weights.sum(2) * at).sum(1), (weights.sum(1) * at).sum(1)], dim=1)
+    images = pixels(frames).unflatten(0, frames.shape[:2])
+    channels = torch.einsum("kc,btchw->btkhw", images.new_tensor(CHANNELS), images)
+    volumes = []
+    for scale in SCALES:
+        matched = local_contrast(F.avg_pool2d(channels.flatten(0, 1), scale.pool)).unflatten(0, frames.shape[:2])
+        x, y = matched[:, :-1].flatten(0, 1), matched[:, 1:].flatten(0, 1)
+        volumes.append(cost_volume(x, y, scale.radius).unflatten(0, (len(frames), -1)))
+    return F.pad(torch.cat(volumes, dim=2), (0,) * 7 + (1,))
 
 
-def following(x: Tensor, length: int) -> Tensor:
-    """Each row's next frame, (B*T, ...) -> (B*T, ...); the last frame of a window is followed by itself."""
-    by_time = x.unflatten(0, (-1, length))
-    return torch.cat([by_time[:, 1:], by_time[:, -1:]], dim=1).flatten(0, 1)
+def mirrored_shifts() -> list[int]:
+    """Where each shift of `motion_volumes` goes when the picture is mirrored left to right; cells turn round too."""
+    order, first = [], 0
+    for scale in SCALES:
+        span = 2 * scale.radius[1] + 1
+        order += [first + i - i % span + span - 1 - i % span for i in range(scale.shifts)]
+        first += scale.shifts
+    return order
 
 
 def _blur(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 5, stride=1, padding=2, count_include_pad=False)
 
 
-class MotionFeatures(nn.Module):
-    """What the cost volumes of neighbouring frames say: images (N, 3, 64, 64) in 0..1 -> (N, 256)."""
+class StandingOut(nn.Module):
+    """How far each shift stands out among all shifts of its cell and scale: (N, S, 8, 8) -> the same shape."""
 
-    def __init__(self, width: int = 32):
+    def __init__(self) -> None:
         super().__init__()
-        shifts = (2 * COARSE_RADIUS + 1) ** 2 + (2 * FINE_RADIUS + 1) ** 2
-        self.decode = NormLayer(nn.Conv2d(shifts, width, 1))
-        self.dense = dense((width + 4) * GRID * GRID, DENSE_WIDTH, init_scale=1.4)
+        self.weight = nn.Parameter(torch.ones(SHIFTS, 1, 1))
+        self.bias = nn.Parameter(torch.zeros(SHIFTS, 1, 1))
 
-    def forward(self, images: Tensor, length: int) -> Tensor:
-        volumes = self.volumes(images, length)
-        cells = [self.decode(torch.cat(volumes, dim=1)), *map(expected_shift, volumes)]
-        return self.dense(torch.cat(cells, dim=1).flatten(1))
+    def forward(self, volumes: Tensor) -> Tensor:
+        parts = volumes.split([scale.shifts for scale in SCALES], dim=1)
+        standing = [(v - v.mean(1, keepdim=True)) / (v.std(1, keepdim=True) + FLAT) for v in parts]
+        return torch.cat(standing, dim=1) * self.weight + self.bias
 
-    @staticmethod
-    @torch.no_grad()
-    def volumes(images: Tensor, length: int) -> list[Tensor]:
-        """Coarse and fine cost volume of windows of `length` frames: (N, 3, 64, 64) -> (N, 81, 8, 8), (N, 25, 8, 8)."""
-        grey = (images * images.new_tensor(GREY).view(3, 1, 1)).sum(1, keepdim=True)
-        volumes = []
-        for image, radius in ((F.avg_pool2d(grey, 2), COARSE_RADIUS), (grey, FINE_RADIUS)):
-            x = local_contrast(image)
-            volumes.append(cost_volume(x, following(x, length), radius))
-        return volumes
+
+class MotionFeatures(nn.Module):
+    """What the cost volumes of neighbouring frames say: (N, S, 8, 8) -> (N, 256)."""
+
+    def __init__(self, width: int = 64, dropout: float = 0.1):
+        super().__init__()
+        self.cells = nn.Sequential(
+            StandingOut(),
+            nn.Conv2d(SHIFTS, width, 1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(width, width, 3, stride=2, padding=1),
+            nn.ReLU(),
+        )
+        flat = width * (GRID // 2) ** 2
+        self.whole = nn.Sequential(nn.LayerNorm(flat), nn.Dropout(dropout), nn.Linear(flat, DENSE_WIDTH), nn.ReLU())
+
+    def forward(self, volumes: Tensor) -> Tensor:
+        return self.whole(self.cells(volumes).flatten(1))
 
 
 class MotionEncoder(nn.Module):
@@ -111,18 +155,18 @@ class MotionEncoder(nn.Module):
     def __init__(self, channels: Sequence[int], hidsize: int, *, conv3d_outchan: int, taps: int):
         super().__init__()
         self.motion = MotionFeatures()
-        self.conv3d_layer = NormLayer(nn.Conv3d(3, conv3d_outchan, (taps, 1, 1), padding=(taps // 2, 0, 0)))
-        self.cnn = ImpalaCNN(conv3d_outchan, channels, side=APPEARANCE_SIDE, first_norm=True)
+        kernel, padding = (taps, PATCH, PATCH), (taps // 2, 0, 0)
+        self.conv3d_layer = nn.Conv3d(3, conv3d_outchan, kernel, stride=(1, PATCH, PATCH), padding=padding)
+        self.cnn = ImpalaCNN(conv3d_outchan, channels, side=128 // PATCH, first_norm=True)
         self.mix = NormLayer(nn.Conv1d(2 * DENSE_WIDTH, hidsize, taps, padding=taps // 2))
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, frames: Tensor, volumes: Tensor | None = None) -> tuple[Tensor, Tensor]:
         shape = frames.shape[:2]
-        images = F.avg_pool2d(pixels(frames), 2)
-        small = F.adaptive_avg_pool2d(images, APPEARANCE_SIDE)
-        over_time = small.unflatten(0, shape).transpose(1, 2)
-        x = self.conv3d_layer(over_time).transpose(1, 2).flatten(0, 1)
+        volumes = motion_volumes(frames) if volumes is None else volumes
+        motion = self.motion(volumes.flatten(0, 1).float())
+        over_time = pixels(frames).unflatten(0, shape).transpose(1, 2) - 0.5
+        x = F.relu(self.conv3d_layer(over_time)).transpose(1, 2).flatten(0, 1)
         # the stacks are narrow, and narrow convolutions run 1.6 times faster with channels last
         appearance = self.cnn(x.contiguous(memory_format=torch.channels_last))
-        motion = self.motion(images, shape[1])
         both = torch.cat([motion, appearance], dim=1).unflatten(0, shape)
         return self.mix(both.transpose(1, 2)).transpose(1, 2), motion.unflatten(0, shape)

@@ -32,7 +32,9 @@ class TrainConfig:
     warmup_steps: int = 0
     """Steps over which the learning rate rises from 0."""
     weight_decay: float = 0.0
-    """Coupled L2 (Adam, not AdamW), as in the paper."""
+    """Decay of the weights: coupled L2 (Adam, not AdamW), as in the paper."""
+    decoupled_decay: bool = False
+    """AdamW instead: only of weights with two axes or more, and not scaled by Adam."""
     clip_norm: float | None = None
     """Largest norm of the gradient; None for no clipping."""
     augment: AugmentConfig | None = None

@@ -8,6 +8,7 @@ unknown are seen but carry no loss.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ from models.actions import BUTTONS, camera_to_bins
 from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows
 from models.idm import IDMConfig, InverseDynamicsModel
+from models.motion import GRID, SHIFTS, mirrored_shifts, motion_volumes
 from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
+
+VOLUMES_AT_ONCE = 32
+"""Frames; more only takes memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +36,33 @@ class IDMTrainConfig(TrainConfig):
 
     mirror: bool = False
     """Mirror each window left to right with probability 1/2; the left and right keys and yaw turn round with it."""
+    precompute: bool = False
+    """Compute the cost volumes of `models.motion` once, not at every visit: 33 kB of memory per frame. They then see
+    none of the augmentation, so that should change colours only."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.precompute and self.augment and self.augment.moves_pixels:
+            raise ValueError(
+                "training config: precompute keeps the motion of the frames as they are, but the augmentation moves "
+                "pixels; set its rotate_deg, scale, shear_deg and translate_px to 0, or precompute to false"
+            )
 
 
 def train_nano_cpu() -> IDMTrainConfig:
-    """For `recipes.idm_nano_cpu`: 128,000 frames seen, minutes on two idle cores; `max_seconds` ends it sooner."""
+    """For `recipes.idm_nano_cpu` and less than an hour of play: about 50 minutes on two idle cores for 40 of play."""
     return IDMTrainConfig(
-        learning_rate=2e-3, batch=4, window=32, max_steps=1000, warmup_steps=20, clip_norm=1.0, mirror=True
+        learning_rate=2e-3,
+        batch=16,
+        window=16,
+        epochs=24,
+        warmup_steps=100,
+        clip_norm=20.0,
+        weight_decay=0.02,
+        decoupled_decay=True,
+        augment=AugmentConfig(hue=0.05, rotate_deg=0.0, scale=0.0, shear_deg=0.0, translate_px=0.0),
+        mirror=True,
+        precompute=True,
     )
 
 
@@ -99,7 +125,11 @@ def mirrored(batch: Batch, chosen: np.ndarray) -> Batch:
     buttons[chosen, :, left] = batch.buttons[chosen, :, right]
     buttons[chosen, :, right] = batch.buttons[chosen, :, left]
     camera_deg[chosen, :, 1] *= -1
-    return replace(batch, frames=frames, buttons=buttons, camera_deg=camera_deg)
+    volumes = batch.volumes
+    if volumes is not None:
+        volumes = volumes.copy()
+        volumes[chosen] = batch.volumes[chosen][:, :, mirrored_shifts(), :, ::-1]
+    return replace(batch, frames=frames, buttons=buttons, camera_deg=camera_deg, volumes=volumes)
 
 
 class IDMObjective:
@@ -116,7 +146,8 @@ class IDMObjective:
         shape = batch.camera_deg.shape
         bins = torch.from_numpy(camera_to_bins(batch.camera_deg.reshape(-1, 2)).reshape(shape)).to(device).long()
         weight = torch.from_numpy(batch.weight).to(device)
-        log_probs = model(torch.from_numpy(batch.frames).to(device))
+        volumes = None if batch.volumes is None else torch.from_numpy(batch.volumes).to(device)
+        log_probs = model(torch.from_numpy(batch.frames).to(device), volumes)
         total = weight.sum().clamp_min(1e-6)
         button_loss = -(_chosen(log_probs["buttons"], buttons) * weight).sum() / total
         camera_loss = -(_chosen(log_probs["camera"], bins) * weight).sum() / total
@@ -144,6 +175,8 @@ def train_idm(
 ) -> TrainResult:
     """Train an IDM in place. Raises ValueError for nothing to train on, Diverged for a loss that is no number."""
     where = where or Surroundings()
+    if config.precompute and model.config.front == "correlation":
+        episodes = with_volumes(episodes)
 
     def source(position: Any) -> Source:
         return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0, where.workers)
@@ -151,6 +184,21 @@ def train_idm(
     steps = config.total_steps(sum(len(episode) for episode in episodes))
     data = {"episodes": [[episode.id, len(episode)] for episode in episodes]}
     return train(model, IDMObjective(config.mirror), source, config, total_steps=steps, data=data, where=where)
+
+
+def with_volumes(episodes: Sequence[Episode]) -> list[Episode]:
+    """The episodes with their cost volumes as float16, computed on all cores."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return [replace(e, volumes=v) for e, v in zip(episodes, pool.map(_volumes, episodes), strict=True)]
+
+
+def _volumes(episode: Episode) -> np.ndarray:
+    volumes = np.zeros((len(episode), SHIFTS, GRID, GRID), dtype=np.float16)
+    for start in range(0, len(episode) - 1, VOLUMES_AT_ONCE):
+        frames = torch.from_numpy(episode.frames[start : start + VOLUMES_AT_ONCE + 1].copy())
+        found = motion_volumes(frames[None])[0, :-1]
+        volumes[start : start + len(found)] = found.numpy()
+    return volumes
 
 
 def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:

@@ -129,14 +129,24 @@ def _start(
 ) -> _Run:
     """A run at its beginning, or where its newest checkpoint left it."""
     model.to(config.device).train()
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimiser = torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    optimiser = _optimiser(model, config)
     identity = {**config.content(), "log_every": config.log_every, "total_steps": total_steps, "data": dict(data)}
     run = _Run(model, model, optimiser, objective, config, identity, total_steps, where.workers)
     if where.out_dir and (folder := checkpoint.newest(where.out_dir)):
         _resume(run, folder)
     run.called = where.workers.wrapped(model)
     return run
+
+
+def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not config.decoupled_decay:
+        return torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+    groups = [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
 def _resume(run: _Run, folder: Path) -> None:

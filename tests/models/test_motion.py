@@ -1,71 +1,83 @@
-"""The motion front end: does the cost volume say how far the picture moved?"""
-
-import math
+"""The motion front end: do the cost volumes say how far the picture moved?"""
 
 import pytest
 import torch
 from torch.nn import functional as F
 
 from models.motion import (
-    COARSE_RADIUS,
+    GRID,
+    SCALES,
+    SHIFTS,
     MotionEncoder,
-    MotionFeatures,
     cost_volume,
-    expected_shift,
-    following,
     local_contrast,
+    mirrored_shifts,
+    motion_volumes,
 )
 
 
-def textured(side: int, seed: int = 0) -> torch.Tensor:
-    """A smooth random picture (1, 1, side, side) in 0..1."""
+def textured(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """A smooth random picture (1, 3, height, width) in 0..1."""
     generator = torch.Generator().manual_seed(seed)
-    noise = torch.rand(1, 1, side // 2, side // 2, generator=generator)
-    return F.interpolate(noise, size=(side, side), mode="bilinear")
+    noise = torch.rand(1, 3, height // 2, width // 2, generator=generator)
+    return F.interpolate(noise, size=(height, width), mode="bilinear")
+
+
+def played(length: int, seed: int = 0) -> torch.Tensor:
+    """Frames uint8 (1, length, 128, 128, 3) of a textured picture that moves 4 pixels to the left at each step."""
+    picture = (textured(128, 128, seed)[0].permute(1, 2, 0) * 255).to(torch.uint8)
+    return torch.stack([torch.roll(picture, -4 * i, dims=1) for i in range(length)])[None]
 
 
 def test_cost_volume_equals_a_loop_over_shifts() -> None:
     torch.manual_seed(0)
-    x, y = torch.randn(2, 1, 16, 16), torch.randn(2, 1, 16, 16)
-    padded = F.pad(y, (2, 2, 2, 2))
-    expected = torch.stack(
-        [F.avg_pool2d(x * padded[:, :, dy : dy + 16, dx : dx + 16], 2)[:, 0] for dy in range(5) for dx in range(5)], 1
-    )
-    torch.testing.assert_close(cost_volume(x, y, 2), expected)
+    x, y = torch.randn(2, 3, 32, 64), torch.randn(2, 3, 32, 64)
+    padded = F.pad(y, (2, 2, 1, 1))
+    expected = []
+    for dy in range(3):
+        for dx in range(5):
+            product = (x * padded[:, :, dy : dy + 32, dx : dx + 64]).sum(1)
+            expected.append(
+                product[:, 7:13, 14:26].mean((1, 2))
+            )  # cell (2, 2): rows 8..11, columns 16..23, and margins
+    torch.testing.assert_close(cost_volume(x, y, (1, 2))[:, :, 2, 2], torch.stack(expected, 1))
 
 
 @pytest.mark.parametrize("light", [1.0, 0.4], ids=["same light", "darker"])
-@pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -2), (-4, 4), (1, 0)])
+@pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -2), (-5, 10), (1, 0)])
 def test_the_best_shift_is_the_motion(down: int, right: int, light: float) -> None:
-    x = local_contrast(textured(32))
-    y = local_contrast(light * torch.roll(textured(32), (down, right), dims=(2, 3)) + 0.1)
-    volume = cost_volume(x, y, COARSE_RADIUS)
-    best, span = int(volume[0, :, 1:-1, 1:-1].mean((1, 2)).argmax()), 2 * COARSE_RADIUS + 1
-    assert (best // span - COARSE_RADIUS, best % span - COARSE_RADIUS) == (down, right)
-    mean = COARSE_RADIUS * expected_shift(volume)[0, :, 1:-1, 1:-1].mean((1, 2))
-    for shrunk, true in zip(mean.tolist(), (down, right), strict=True):  # a softmax mean leans towards zero
-        assert 0.35 * abs(true) - 0.2 <= shrunk * math.copysign(1, true) <= abs(true) + 0.2
+    rows, columns = SCALES[0].radius
+    x = local_contrast(textured(32, 64))
+    y = local_contrast(light * torch.roll(textured(32, 64), (down, right), dims=(2, 3)) + 0.1)
+    volume = cost_volume(x, y, (rows, columns))[0, :, 2:-2, 2:-2].mean((1, 2))
+    best, span = int(volume.argmax()), 2 * columns + 1
+    assert (best // span - rows, best % span - columns) == (down, right)
 
 
-def test_each_window_ends_with_itself() -> None:
-    assert following(torch.arange(6), 3).tolist() == [1, 2, 2, 4, 5, 5]
+def test_volumes_look_one_frame_ahead_and_know_nothing_after_the_last() -> None:
+    frames = torch.randint(0, 256, (2, 4, 128, 128, 3), dtype=torch.uint8)
+    volumes = motion_volumes(frames)
+    assert volumes.shape == (2, 4, SHIFTS, GRID, GRID)
+    assert not volumes[:, -1].any()
+    changed = frames.clone()
+    changed[1, 2] = 255 - changed[1, 2]
+    moved = (motion_volumes(changed) - volumes).abs().amax((2, 3, 4)) > 1e-6
+    assert moved.tolist() == [[False] * 4, [False, True, True, False]]
 
 
-def test_volumes_look_one_frame_ahead_within_the_window() -> None:
-    images = torch.rand(8, 3, 64, 64)
-    volumes = torch.cat(MotionFeatures.volumes(images, length=4), dim=1)
-    assert volumes.shape == (8, 106, 8, 8)
-    assert not volumes.requires_grad
-    changed = images.clone()
-    changed[4] = torch.rand(3, 64, 64)
-    moved = (torch.cat(MotionFeatures.volumes(changed, length=4), dim=1) - volumes).abs().amax((1, 2, 3)) > 1e-6
-    assert moved.tolist() == [False] * 4 + [True] + [False] * 3
+def test_a_mirrored_picture_has_mirrored_volumes() -> None:
+    frames = played(3)
+    straight, turned = motion_volumes(frames), motion_volumes(frames.flip(3))
+    torch.testing.assert_close(straight[:, :, mirrored_shifts()].flip(-1), turned, atol=1e-5, rtol=0)
+    assert not torch.allclose(straight, turned, atol=0.1)
 
 
-def test_every_parameter_learns() -> None:
+def test_every_parameter_learns_and_volumes_may_be_given() -> None:
     torch.manual_seed(0)
-    encoder = MotionEncoder((2, 2, 2), 16, conv3d_outchan=4, taps=5)
-    mixed, motion = encoder(torch.randint(0, 256, (1, 3, 128, 128, 3), dtype=torch.uint8))
+    encoder = MotionEncoder((2, 2), 16, conv3d_outchan=4, taps=5).eval()
+    frames = played(3)
+    mixed, motion = encoder(frames)
     assert (mixed.shape, motion.shape) == ((1, 3, 16), (1, 3, 256))
+    torch.testing.assert_close(encoder(frames, motion_volumes(frames))[0], mixed)
     mixed.square().sum().backward()
     assert [name for name, parameter in encoder.named_parameters() if parameter.grad is None] == []
