@@ -102,7 +102,7 @@ def _episode(ctx: "Context", clip: dict[str, Any], table: Any) -> "Episode":
     actions = from_table(table)
     return Episode(
         id=clip["clip_id"],
-        world=clip["origin"].get("world") or clip["video_id"],
+        world=clip["origin"].get("world") or clip["origin"].get("performance") or clip["video_id"],
         frames=decode_clip(data),
         buttons=actions.buttons,
         camera_deg=actions.camera_deg,

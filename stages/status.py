@@ -22,6 +22,7 @@ ORDER = (
     "train_filter",
     "scrape",
     "segment",
+    "duplicates",
     "filter",
     "cut",
     "label",
