@@ -2,10 +2,11 @@
 
 In: signatures (`stages/signature.py`), arrays of one 64-bit hash per sample at 3 per second. Out: overlaps.
 
-The index cuts each hash in two 32-bit words and sorts all words. Two videos that share words at about one offset in
-time are a candidate; words that turn up too often say nothing and are left out. The alignment then compares the two
-hash by hash along that offset. It asks for several matches that differ from each other: two players who look at one
-sky match for a while, but their pictures do not go on changing in the same way.
+The index takes three words of 28 bits out of each hash and sorts them. Two samples that share a word, and most bits of
+their hashes, vote for an offset in time between their videos; two votes for about one offset make a candidate. Words
+that turn up too often are left out. The alignment then compares two videos hash by hash along that offset. It asks for
+several matches that differ from each other: two players who look at one sky match for a while, but their pictures do
+not go on changing in the same way.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,13 +17,20 @@ import numpy as np
 
 from stages.signature import MIRROR, NOTHING, mirrored
 
-WORD_BITS = 32
+_ROW, _COLUMN = np.divmod(np.arange(64, dtype=np.uint64), np.uint64(8))
+_KEPT = ((_ROW < 4) & (_COLUMN < 7), (_ROW < 7) & (_COLUMN < 4), _ROW + _COLUMN < 7)
+WORDS = tuple(int((np.uint64(1) << np.flatnonzero(kept).astype(np.uint64)).sum()) for kept in _KEPT)
+"""The words of a hash, as masks of 28 bits: a wide, a high and a triangular block of the coarsest coefficients."""
+SPREAD = np.uint64(0x9E3779B97F4A7C15)
+"""An odd number: multiplied by it, different words stay different and are spread evenly."""
 COMMON = 64
 """A word that more samples share than this says nothing about two of them, and would cost their square."""
 MIN_VOTES = 2
-"""Shared words at about one offset that make two videos a candidate."""
+"""Votes for about one offset that make two videos a candidate."""
+ENOUGH = 64
+"""Evidence is not counted further than this."""
 PART = 20_000_000
-"""Words sorted at a time, to bound memory: about 500 MB."""
+"""Words sorted at a time, to bound memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +57,7 @@ class Overlap:
     b_start: int
     length: int
     evidence: int
-    """Matching samples that differ from each other."""
+    """Matching samples that differ from each other, up to ENOUGH."""
     share: float
     """Share of the samples that match, 0 to 1."""
     is_mirrored: bool
@@ -68,7 +76,7 @@ class Stretch(NamedTuple):
 def find_overlaps(signatures: Sequence[np.ndarray], rule: MatchRule) -> list[Overlap]:
     """Every overlap between two of the videos, a before b. Their order changes nothing but their numbers."""
     found: list[Overlap] = []
-    for a, b, is_mirrored, offsets in candidates(signatures):
+    for a, b, is_mirrored, offsets in candidates(signatures, rule.max_bits):
         other = mirrored(signatures[b]) if is_mirrored else signatures[b]
         aligned = [stretch for offset in offsets for stretch in align(signatures[a], other, offset, rule)]
         found += [Overlap(a, b, *stretch, is_mirrored) for stretch in _strongest(aligned)]
@@ -103,12 +111,14 @@ def align(a: np.ndarray, b: np.ndarray, offset: int, rule: MatchRule) -> Iterato
 
 
 def count_distinct(hashes: np.ndarray, max_bits: int) -> int:
-    """How many of the hashes, in order, differ by more than `max_bits` from the last one that was counted."""
-    count, last = 0, None
+    """How many of the hashes differ by more than `max_bits` from all that were counted before; at most ENOUGH."""
+    counted: list[int] = []
     for value in hashes.tolist():
-        if last is None or (value ^ last).bit_count() > max_bits:
-            count, last = count + 1, value
-    return count
+        if all((value ^ other).bit_count() > max_bits for other in counted):
+            counted.append(value)
+        if len(counted) == ENOUGH:
+            break
+    return len(counted)
 
 
 def _neighbours(a: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -132,9 +142,9 @@ def _dense(same: np.ndarray, against: np.ndarray, max_gap: int) -> Iterator[tupl
     yield from zip(starts.tolist(), ends.tolist(), strict=True)
 
 
-def candidates(signatures: Sequence[np.ndarray]) -> Iterator[tuple[int, int, bool, list[int]]]:
+def candidates(signatures: Sequence[np.ndarray], max_bits: int) -> Iterator[tuple[int, int, bool, list[int]]]:
     """(a, b, is mirrored, offsets with at least MIN_VOTES votes, most votes first) of pairs worth an alignment."""
-    pairs, offsets = _votes(signatures)
+    pairs, offsets = _votes(signatures, max_bits)
     order = np.lexsort((offsets, pairs))
     pairs, offsets = pairs[order], offsets[order]
     edges = np.concatenate([[0], np.flatnonzero(np.diff(pairs)) + 1, [len(pairs)]])
@@ -153,43 +163,45 @@ def _offsets_by_votes(offsets: np.ndarray) -> list[int]:
     return [int(values[i]) for i in order if votes[i] >= MIN_VOTES]
 
 
-def _votes(signatures: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """One vote for every two samples of two videos that share a word: (pair and mirror bit packed, offset)."""
+def _votes(signatures: Sequence[np.ndarray], max_bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """One vote for every word that two samples of two videos share: (pair and mirror bit packed, offset)."""
     lengths = np.array([len(signature) for signature in signatures], np.int64)
     ends = np.cumsum(lengths)
     hashes = np.concatenate([*signatures, np.zeros(0, np.uint64)])
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    for shift in range(0, 64, WORD_BITS):
-        words, rows, flipped = _words(hashes, ends, shift)
+    for bits in WORDS:
+        words, rows, flipped = _words(hashes, ends, np.uint64(bits))
         for part in _parts(words):
             for one, other in _same_word(words[part]):
                 one, other = part[one], part[other]
-                found.append(_vote(rows[one], rows[other], flipped[one] ^ flipped[other], ends, lengths))
+                is_mirrored = flipped[one] ^ flipped[other]
+                differ = hashes[rows[one]] ^ hashes[rows[other]] ^ np.where(is_mirrored, MIRROR, np.uint64(0))
+                near = np.bitwise_count(differ) <= max_bits
+                found.append(_vote(rows[one][near], rows[other][near], is_mirrored[near], ends, lengths))
     pairs, offsets = zip(*found, strict=True)
     return np.concatenate(pairs), np.concatenate(offsets)
 
 
-def _words(hashes: np.ndarray, ends: np.ndarray, shift: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(word (W,) uint32, row of its hash (W,), was it flipped (W,)), the first of each run of one word only.
+def _words(hashes: np.ndarray, ends: np.ndarray, bits: np.uint64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(word (W,) uint64, row of its hash (W,), was it flipped (W,)), the first of each run of one word only.
 
     A word and its mirror image stand under the smaller of both, so that one index finds mirrored copies too.
     """
-    words = (hashes >> np.uint64(shift)).astype(np.uint32)
-    flip = np.uint32((int(MIRROR) >> shift) & 0xFFFFFFFF)
-    flipped = (words ^ flip) < words
-    words = np.where(flipped, words ^ flip, words)
+    words = hashes & bits
+    flipped = (words ^ (MIRROR & bits)) < words
+    words = np.where(flipped, words ^ (MIRROR & bits), words)
     is_new = np.concatenate([[True], words[1:] != words[:-1]])[: len(words)]
     is_new[ends[:-1][ends[:-1] < len(words)]] = True
     rows = np.flatnonzero(is_new & (hashes != NOTHING))
-    return words[rows], rows, flipped[rows]
+    return words[rows] * SPREAD, rows, flipped[rows]
 
 
 def _parts(words: np.ndarray) -> Iterator[np.ndarray]:
     """Indices of the words, sorted by word, in parts that share no word and hold about PART of them."""
     count = -(-len(words) // PART)
+    part_of = words >> np.uint64(48)
     for part in range(count):
-        bounds = part * 2**WORD_BITS // count, (part + 1) * 2**WORD_BITS // count
-        inside = np.flatnonzero((words >= bounds[0]) & (words < bounds[1]))
+        inside = np.flatnonzero(part_of * np.uint64(count) >> np.uint64(16) == part)
         yield inside[np.argsort(words[inside], kind="stable")]
 
 
