@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.video import frames_at
+from models.sampling import frames_at
 from stages.distinct import POINTER, read_matches
 from stages.duplicates import Duplicates, DuplicatesConfig
 from stages.errors import ConfigError
@@ -41,8 +41,8 @@ def matched(settings: Settings, folder: Path) -> Context:
 
 
 def names(ctx: Context) -> dict[str, str]:
-    """Title by video id."""
-    return {record.info["video_id"]: record.info["title"] for record in ctx.committed("scrape")}
+    """File name without suffix, by video id."""
+    return {record.info["video_id"]: Path(record.info["url"]).stem for record in ctx.committed("scrape")}
 
 
 @pytest.fixture(scope="module")
