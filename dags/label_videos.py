@@ -8,7 +8,9 @@ never repeated: a second run with the same settings does only what is missing.
 | task | does |
 |---|---|
 | `scrape` | finds and fetches videos |
-| `batch` | `segment -> filter -> cut -> label`, once per batch of videos |
+| `segment` | grid and sampled frames, once per batch of videos |
+| `duplicates` | finds videos that show the same play, so that it is labelled once |
+| `batch` | `filter -> cut -> label`, once per batch of videos |
 | `shard` | packs the labels into Parquet shards and an immutable snapshot |
 | `publish` | announces the snapshot; skipped when nothing changed |
 

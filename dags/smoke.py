@@ -16,6 +16,7 @@ from airflow.sdk.exceptions import AirflowException
 from operators.defaults import DAG_DEFAULTS
 from operators.stage_operators import (
     CutOperator,
+    DuplicatesOperator,
     FilterOperator,
     IngestOperator,
     LabelOperator,
@@ -69,6 +70,7 @@ with DAG(
     clean = TrainFilterOperator(task_id="train_filter", frames="{{ params.sample }}/frames", store=store)
     scrape = ScrapeOperator(task_id="scrape", **flow)
     segment = SegmentOperator(task_id="segment", **flow)
+    duplicates = DuplicatesOperator(task_id="duplicates", **flow)
     keep = FilterOperator(task_id="filter", **flow)
     cut = CutOperator(task_id="cut", **flow)
     label = LabelOperator(task_id="label", **flow)
@@ -76,6 +78,6 @@ with DAG(
     train = TrainOperator(task_id="train", max_steps=steps, **flow)
 
     ingest >> truth >> idm >> label
-    scrape >> segment >> keep >> cut >> label >> shard >> train
+    scrape >> segment >> duplicates >> keep >> cut >> label >> shard >> train
     clean >> keep
     check(scrape.output, shard.output, train.output)

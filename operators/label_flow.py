@@ -1,8 +1,9 @@
 """The tasks that turn sources into a snapshot of labelled play, shared by `label_videos` and `label_nightly`.
 
-    scrape -> plan_batches -> batch[0..n]: segment -> filter -> cut -> label -> shard -> publish SNAPSHOT
+    scrape -> plan_batches -> segment[0..n] -> duplicates -> batch[0..n]: filter -> cut -> label -> shard -> publish
 
 A batch is a part of all videos by the hash of their ids, so it needs no manifest and means the same to every stage.
+`duplicates` compares all videos with each other, so it waits for every batch of `segment`, and `cut` waits for it.
 """
 
 import math
@@ -14,6 +15,7 @@ from operators.assets import SNAPSHOT, publish
 from operators.defaults import JOBS_IN_FLIGHT, MAX_BATCHES
 from operators.stage_operators import (
     CutOperator,
+    DuplicatesOperator,
     FilterOperator,
     LabelOperator,
     ScrapeOperator,
@@ -82,12 +84,14 @@ def label_flow(dag: DAG, sources: Any) -> Any:
 
     @task_group(group_id="batch")
     def label_batch(batch: str) -> None:
-        segment = SegmentOperator(task_id="segment", batch=batch, **mapped)
         keep = FilterOperator(task_id="filter", batch=batch, **mapped)
         cut = CutOperator(task_id="cut", batch=batch, **mapped)
         label = LabelOperator(task_id="label", batch=batch, **mapped)
-        segment >> keep >> cut >> label
+        keep >> cut >> label
 
+    batches: Any = plan_batches(scrape.output, dag.param("batch_size"))
+    segment = SegmentOperator.partial(task_id="segment", **mapped).expand(batch=batches)
+    duplicates = DuplicatesOperator(task_id="duplicates", **common)
     shard = ShardOperator(task_id="shard", **common)
-    label_batch.expand(batch=plan_batches(scrape.output, dag.param("batch_size"))) >> shard
+    segment >> duplicates >> label_batch.expand(batch=batches) >> shard
     return publish(SNAPSHOT, shard.output)

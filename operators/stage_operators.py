@@ -87,6 +87,15 @@ class SegmentOperator(StageOperator):
         super().__init__(values={"sample_side": sample_side, "max_clip_s": max_clip_s}, **kwargs)
 
 
+class DuplicatesOperator(StageOperator):
+    """Find videos that show the same play. `min_evidence`: matching samples that differ from each other, at least."""
+
+    stage = "duplicates"
+
+    def __init__(self, *, max_bits: int | None = None, min_evidence: int | None = None, **kwargs: Any) -> None:
+        super().__init__(values={"max_bits": max_bits, "min_evidence": min_evidence}, **kwargs)
+
+
 class FilterOperator(StageOperator):
     """Score samples and keep clean spans. `model`: 12 hex digits or `champion`; the others are the paper's rule."""
 

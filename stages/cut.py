@@ -4,6 +4,8 @@ In: `1_videos/<video_id>/source.*`, its grid, and the filter's spans. Out: `4_cl
 VPT's models saw 640x360 at 20 Hz squashed to 128x128 (paper, Appendix B and D; released code), so labelling and
 training read these clips and never the source again. Sound is dropped: no model hears it.
 
+Dropped: what a better video shows too (`stages/distinct.py`), once `duplicates` has found it.
+
 A clip's key covers the source, its grid, the span and the encoder: never the filter's version. A new filter that
 leaves a span as it was causes no new clip and no new label.
 """
@@ -15,6 +17,7 @@ from typing import Any
 
 from stages import paths
 from stages.cli import main
+from stages.distinct import distinct_spans, read_matches
 from stages.errors import ConfigError
 from stages.media import ClipOptions, Span, cut_clips, pieces
 from stages.media_tables import grid_from_parquet
@@ -74,10 +77,9 @@ class Cut(Stage[CutConfig]):
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         segments = {record.info["video_id"]: record for record in ctx.committed("segment")}
-        for record in ctx.committed("filter"):
-            video_id, spans = record.info["video_id"], record.info["spans"]
+        for video_id, spans in distinct_spans(ctx.committed("filter"), read_matches(ctx)).items():
             if spans and video_id in segments:
-                yield self._unit(segments[video_id], [Span(span["start"], span["end"]) for span in spans])
+                yield self._unit(segments[video_id], spans)
 
     def _unit(self, segment: Record, spans: list[Span]) -> Unit:
         config, grid = self.config, segment.output("grid.parquet")

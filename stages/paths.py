@@ -26,8 +26,13 @@ def source(video_id: str, name: str) -> str:
 
 
 def segment(video_id: str, key: str, name: str) -> str:
-    """`grid.parquet` or `samples.parquet` of one video."""
+    """`grid.parquet`, `samples.parquet` or `signature.parquet` of one video."""
     return f"{SEGMENTS}/{video_id}/{key[:16]}/{name}"
+
+
+def matches(digest: str) -> str:
+    """The table of matches between videos, named by its content."""
+    return f"{SEGMENTS}/duplicates/{digest[:16]}.parquet"
 
 
 def scores(video_id: str, key: str) -> str:

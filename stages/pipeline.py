@@ -27,12 +27,13 @@ STAGES = (
 """The seven stages of the flow (design section 1)."""
 
 BESIDE = (
+    Row("duplicates", "sampled frames", "where two videos show the same play, so that one is labelled", "1 CPU"),
     Row("ingest", "contractor recordings: mp4 + jsonl", "working clips and ground-truth labels", "1 CPU"),
     Row("train_filter", "labelled frames", "the clean classifier; champion if it is better", "CPU"),
     Row("train_idm", "ground truth", "the inverse dynamics model; champion if it is better", "GPU or CPU"),
     Row("takedown", "a video", "its removal, with everything derived from it", "CPU"),
 )
-"""What feeds the flow and what undoes it."""
+"""What feeds the flow, what keeps it from doing one thing twice, and what undoes it."""
 
 MODULES = tuple(row.name for row in STAGES + BESIDE)
 """Every name that `python -m stages.<name>` takes."""

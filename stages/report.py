@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from stages.distinct import distinct_spans, read_matches, total
 from stages.errors import ConfigError
+from stages.media import STEPS_PER_S
 from stages.pipeline import MODULES
 from stages.stage import Context
 
@@ -19,6 +21,7 @@ def funnel(ctx: Context) -> dict[str, Any]:
     seconds = Counter[str]()
     for record in verdicts:
         seconds.update(record.info["seconds"])
+    seconds.update(_duplicates(ctx, verdicts))
     return {
         "videos": len({record.info["video_id"] for record in videos}),
         "hours_in": sum(record.info["duration_s"] for record in segments) / 3600,
@@ -68,6 +71,14 @@ def _records(ctx: Context, stage: str) -> list[Any]:
         return ctx.committed(stage)
     except ConfigError:  # no champion or no snapshot yet: the stage cannot have run
         return []
+
+
+def _duplicates(ctx: Context, verdicts: list[Any]) -> dict[str, Any]:
+    """Seconds that the filter calls clean and that are not cut, because a better video shows the same."""
+    clean = sum(span["end"] - span["start"] for record in verdicts for span in record.info["spans"])
+    kept = distinct_spans(verdicts, read_matches(ctx)).values()
+    seconds = (clean - sum(map(total, kept))) / STEPS_PER_S
+    return {"clean": -seconds, "duplicate": seconds}
 
 
 def _held(ctx: Context, stage: str) -> dict[str, int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from stages import paths
+from stages.distinct import performances, read_matches
 from stages.errors import ConfigError, ServiceError
 from stages.records import Output, Record, digest
 from stages.snapshot import publish
@@ -101,12 +102,17 @@ def _bucket_count(rows: int, rows_per_shard: int) -> int:
 
 
 def origins(ctx: Context) -> dict[str, dict[str, Any]]:
-    """Where each video came from, by video id: what a takedown or a licence question needs."""
+    """Where each video came from, by video id: what a takedown or a licence question needs; and, where several videos
+    show one performance, its id, so that a split can keep them together."""
     origins: dict[str, dict[str, Any]] = {}
     for stage in ("scrape", "ingest"):
         for record in ctx.ledger.records(stage).values():
             kept = {name: record.info.get(name) for name in ("url", "title", "uploader", "licence", "world")}
             origins.setdefault(record.info["video_id"], {name: value for name, value in kept.items() if value})
+    banned = ctx.ledger.taken_down()
+    matches = [match for match in read_matches(ctx) if not banned & {match.copy, match.original}]
+    for video, performance in performances(matches).items():
+        origins.setdefault(video, {})["performance"] = performance
     return origins
 
 

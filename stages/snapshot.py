@@ -91,6 +91,13 @@ def read_episodes(ctx: "Context", snapshot: Snapshot) -> Iterator["Episode"]:
             yield _episode(ctx, clip, file.read_row_group(group))
 
 
+def world_of(clip: dict[str, Any]) -> str:
+    """What a split must keep on one side: a recording's world, else the performance that several videos show, else the
+    video itself."""
+    origin = clip["origin"]
+    return origin.get("world") or origin.get("performance") or clip["video_id"]
+
+
 def _episode(ctx: "Context", clip: dict[str, Any], table: Any) -> "Episode":
     from models.dataset import Episode
     from stages.media import decode_clip
@@ -102,7 +109,7 @@ def _episode(ctx: "Context", clip: dict[str, Any], table: Any) -> "Episode":
     actions = from_table(table)
     return Episode(
         id=clip["clip_id"],
-        world=clip["origin"].get("world") or clip["video_id"],
+        world=world_of(clip),
         frames=decode_clip(data),
         buttons=actions.buttons,
         camera_deg=actions.camera_deg,

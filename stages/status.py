@@ -17,6 +17,7 @@ ORDER = (
     "train_filter",
     "scrape",
     "segment",
+    "duplicates",
     "filter",
     "cut",
     "label",

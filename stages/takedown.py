@@ -2,7 +2,8 @@
 
 In: video ids or URLs. Out: the ban (written first, so that no running stage can bring a video back into a snapshot),
 then the removal of sources, segments, scores, clips, labels and of every shard that holds one of their rows. Run
-`shard` afterwards for a snapshot without them; the summary names the models that were trained on them.
+`shard` afterwards for a snapshot without them; the summary names the models that were trained on them and the videos
+that show the same play, which stay.
 """
 
 import json
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stages import paths
+from stages.distinct import copies_of, read_matches
 from stages.errors import ConfigError
 from stages.stage import Context, Result, Stage, Unit
 
@@ -47,7 +49,8 @@ class Takedown(Stage[TakedownConfig]):
         counts: dict[str, int] = {}
         for key in keys:
             counts[key.split("/")[0]] = counts.get(key.split("/")[0], 0) + 1
-        return Result((), {"removed": counts, "snapshots": snapshots, "trained_on_it": _trained_on(ctx, snapshots)})
+        info = {"removed": counts, "snapshots": snapshots, "trained_on_it": _trained_on(ctx, snapshots)}
+        return Result((), {**info, "copies": copies_of(unit.id, read_matches(ctx))})
 
     def finish(self, ctx: Context, counts: dict[str, int]) -> dict[str, Any]:
         return {"changed": counts["done"] > 0, "banned": len(ctx.ledger.taken_down())}

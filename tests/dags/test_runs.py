@@ -46,7 +46,8 @@ def test_a_change_is_announced_with_its_counts(story, name, asset, count, value)
 
 def test_videos_go_through_mapped_batches(story):
     tasks = story["label_videos"]["tasks"]
-    assert {len(tasks[f"batch.{stage}"]) for stage in ("segment", "filter", "cut", "label")} == {2}
+    assert {len(tasks[name]) for name in ("segment", "batch.filter", "batch.cut", "batch.label")} == {2}
+    assert len(tasks["duplicates"]) == 1
     assert story["label_videos"]["results"]["plan_batches"] == ["0/2", "1/2"]
 
 

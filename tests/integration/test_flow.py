@@ -27,7 +27,7 @@ def test_every_stage_does_its_work(file_flow: tuple[Settings, dict[str, Any]]) -
     _, summaries = file_flow
     assert {name: s["done"] for name, s in summaries.items()} == {
         **dict.fromkeys(tiny.FLOW, 1),
-        **dict.fromkeys(("scrape", "segment", "filter", "cut", "label"), 2),
+        **dict.fromkeys(("scrape", "segment", "duplicates", "filter", "cut", "label"), 2),
         "ingest": 3,
     }
     assert summaries["shard_truth"]["rows"] == 3 * 96
@@ -72,13 +72,13 @@ def test_the_same_parquet_bytes_over_s3(
     for key in source.keys(""):  # the same models on both, as training need not be reproducible across machines
         if key.startswith(("models/", "_pointers/idm", "_pointers/filter")):
             target.put(key, source.get(key))
-    names = ("ingest", "shard_truth", "scrape", "segment", "filter", "cut", "label", "shard", "train")
+    names = ("ingest", "shard_truth", "scrape", "segment", "duplicates", "filter", "cut", "label", "shard", "train")
     summaries = tiny.run_flow(other, tiny.recipe(world), names)
     assert summaries["train"]["done"] == 1
     keys = [key for key in sorted(source.keys("")) if key[0].isdigit() and not key.startswith("7_")]
     assert keys == [key for key in sorted(target.keys("")) if key[0].isdigit() and not key.startswith("7_")]
-    assert sum(key.endswith(".parquet") for key in keys) == 13, (
-        "truth 3, grids and samples 4, scores 2, labels 2, shards 2"
+    assert sum(key.endswith(".parquet") for key in keys) == 16, (
+        "truth 3, grids, samples and signatures 6, matches 1, scores 2, labels 2, shards 2"
     )
     assert [key for key in keys if source.get(key) != target.get(key)] == []
 

@@ -1,5 +1,6 @@
 """Clean spans in, working clips out, frame for frame; keys follow what is in a clip and nothing else."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from stages.segment import Segment, SegmentConfig
 from stages.settings import Settings
 from stages.stage import Context
 from tests import videos
+from tests.stages.test_distinct import MATCH, publish
 from tests.stages.test_segment import scraped
 
 
@@ -93,6 +95,20 @@ def test_a_span_that_stays_keeps_its_clip_when_another_changes(file_settings: Se
 def test_a_video_without_clean_spans_is_not_wanted(file_settings: Settings, tmp_path: Path) -> None:
     ctx = judged(file_settings, videos.constant_rate(tmp_path / "in" / "v.mp4", 30, 1.0))
     assert run(ctx)["planned"] == 0
+
+
+def test_what_a_better_video_shows_is_not_cut(file_settings: Settings, tmp_path: Path) -> None:
+    ctx = judged(file_settings, videos.constant_rate(tmp_path / "in" / "v.mp4", 30, 14.0), (0, 280))
+    (video_id,) = ctx.spans
+    (alone,) = Cut(CutConfig()).units(ctx)
+    publish(ctx, replace(MATCH, copy=video_id, original_start=0, length=100))
+    assert [unit.key for unit in Cut(CutConfig()).units(ctx)] == [alone.key], "the better video shows nothing clean"
+    ctx.spans["best"] = [{"start": 0, "end": 150}]
+    (unit,) = Cut(CutConfig()).units(ctx)
+    assert unit.inputs["pieces"] == [[100, 280]]
+    ctx.spans["best"] = [{"start": 0, "end": 600}]
+    publish(ctx, replace(MATCH, copy=video_id, original_start=0, length=280))
+    assert list(Cut(CutConfig()).units(ctx)) == []
 
 
 def test_a_source_that_changed_is_put_aside(file_settings: Settings, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Shards: even, whole clips, lineage in the file, snapshots that move only when something changed."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,9 @@ from stages.rows import parquet_bytes, predicted, read_parquet, to_table
 from stages.runner import run_stage
 from stages.settings import Settings
 from stages.shard import SHARDS_PER_BUCKET, Shard, ShardConfig, split_evenly
-from stages.snapshot import load_snapshot
+from stages.snapshot import load_snapshot, world_of
 from stages.stage import Context
+from tests.stages.test_distinct import MATCH, publish
 
 
 def add_truth(ctx: Context, video: int, rows: int) -> Record:
@@ -87,3 +89,23 @@ def test_a_changed_label_object_stops_the_run(file_settings: Settings) -> None:
 def test_an_empty_store_publishes_nothing(file_settings: Settings) -> None:
     summary = shard(Context(file_settings))
     assert (summary["planned"], summary["changed"], summary["snapshot"]) == (0, False, "")
+
+
+def test_videos_of_one_performance_stay_on_one_side_of_a_split(file_settings: Settings) -> None:
+    ctx = Context(file_settings)
+    records = [add_truth(ctx, video, 50) for video in (1, 2, 3)]
+    first, second, third = (record.info["video_id"] for record in records)
+    alone = [unit.key for unit in Shard(ShardConfig(labels="truth")).units(ctx)]
+    publish(ctx, replace(MATCH, original=second, copy=third))
+    (unit,) = Shard(ShardConfig(labels="truth")).units(ctx)
+    worlds = {clip["video_id"]: world_of(clip) for clip in unit.inputs["clips"]}
+    assert worlds == {first: first, second: second, third: second}
+    assert [unit.key] != alone
+    ctx.ledger.take_down(second, "asked")
+    (unit,) = Shard(ShardConfig(labels="truth")).units(ctx)
+    assert {world_of(clip) for clip in unit.inputs["clips"]} == {first, third}
+
+
+def test_a_world_that_is_known_comes_before_the_performance() -> None:
+    origin = {"world": "amber-otter", "performance": "ab"}
+    assert world_of({"video_id": "cd", "origin": origin}) == "amber-otter"
