@@ -118,7 +118,7 @@ def _plot_outcomes(ax: Axes, rows: dict[str, Any]) -> None:
     ax.bar(place, -np.minimum((claimed - hits) / scale, 1.0), 0.6, label="claimed, not pressed", color="tab:red")
     ax.set_xticks(place, list(rows), fontsize=8)
     ax.axhline(0, color="black", lw=0.6)
-    title = "What became of each key (claims beyond 100 % are cut off)"
+    title = "Confusion per key (claims beyond 100 % are cut off)"
     ax.set(ylim=(-1.02, 1.02), ylabel="share of true frames", title=title)
     ax.legend(loc="lower right", fontsize=8)
 
