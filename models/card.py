@@ -16,6 +16,8 @@ from typing import Any
 
 import torch
 
+from models.training import TrainResult
+
 CARD_FILE = "card.json"
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "av", "safetensors")
 """Packages that a model's numbers may depend on."""
@@ -111,8 +113,8 @@ def package_versions() -> dict[str, str]:
     return found
 
 
-def costs(result: Any) -> dict[str, Any]:
-    """Steps, last loss and price of a `models.training.TrainResult`."""
+def costs(result: TrainResult) -> dict[str, Any]:
+    """Steps, last loss, machine and price of a training."""
     return {
         "steps": result.steps,
         "final_loss": round(result.final_loss, 5),
@@ -120,4 +122,5 @@ def costs(result: Any) -> dict[str, Any]:
         "cpu_seconds": round(result.cpu_seconds, 1),
         "gpu_seconds": round(result.gpu_seconds, 1),
         "threads": torch.get_num_threads(),
+        **result.machine,
     }

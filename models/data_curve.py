@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from models import checkpoint
 from models.dataset import Episode, load_usable, part, split_by_world
 from models.evaluate import evaluate_episodes
 from models.idm_card import FRAMES_PER_MINUTE
@@ -48,8 +49,10 @@ def measure(
     config = replace(config, max_seconds=options.max_seconds)
     chosen, model = subset(training, minutes, options.seed), new_model(model_config, options.seed)
     with progress_bar(f"{minutes:g} minutes") as progress:
-        where = Surroundings(out_dir=options.out / f"{minutes:g}", progress=progress)
-        result = train_idm(chosen, model, config, where)
+        folder = options.out / f"{minutes:g}"
+        result = train_idm(chosen, model, config, Surroundings(out_dir=folder, progress=progress))
+    model.save(folder)
+    checkpoint.clear(folder)
     found = evaluate_episodes(model, held_out)["headline"]
     outside = found.get("outside_menus", found["overall"])
     return {

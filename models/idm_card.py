@@ -32,14 +32,13 @@ def idm_card(
         start: what it was fine-tuned from; empty for nothing.
         more: other fields of `Card`.
     """
-    here = config.on_this_machine()
     headline = report["headline"]["overall"] if report else {"model": {}}
     figures = {name: dict(values) for name, values in headline.items()}
     if report and "outside_menus" in report["headline"]:
         for name, values in report["headline"]["outside_menus"].items():
             figures[name] |= {f"outside_menus_{figure}": value for figure, value in values.items()}
     training = {"recipe": recipe, "seed": config.seed, "started_from": start, **costs(result)}
-    training |= {"device": here.device, "precision": here.precision, "config": config.content()}
+    training["config"] = config.content()
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return Card(
         title="Inverse dynamics model",

@@ -1,5 +1,6 @@
 """A training's figures as TensorBoard events: `tensorboard --logdir DIR` draws them, while it runs and afterwards."""
 
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -19,7 +20,9 @@ class Logbook:
     def __call__(self, row: Mapping[str, float]) -> None:
         step = int(row["step"])
         if self._writer is None:  # rows of a killed run beyond its last checkpoint are forgotten
-            self._writer = SummaryWriter(str(self._folder), purge_step=step, flush_secs=10)
+            self._writer = SummaryWriter(
+                str(self._folder), purge_step=step, flush_secs=10, filename_suffix=f".{time.time_ns()}"
+            )
         for name, value in row.items():
             if name != "step":
                 self._writer.add_scalar(f"train/{name}", value, step)

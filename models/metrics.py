@@ -128,14 +128,20 @@ def exact_actions(
     return (predicted == true).all(axis=1) & same_camera.all(axis=1)
 
 
+def reliability(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> list[dict[str, float]]:
+    """Mean confidence, accuracy and share of the frames in each equal-width bin of the confidence (N,) that has any."""
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    inside = [place == b for b in np.unique(place)]
+    return [
+        {"confidence": float(confidence[i].mean()), "accuracy": float(correct[i].mean()), "share": float(i.mean())}
+        for i in inside
+    ]
+
+
 def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
     """Expected calibration error: mean gap between confidence (N,) and accuracy over equal-width bins, by size."""
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
-    error = 0.0
-    for b in np.unique(place):
-        inside = place == b
-        error += inside.mean() * abs(confidence[inside].mean() - correct[inside].mean())
-    return float(error)
+    rows = reliability(confidence, correct, bins)
+    return sum(row["share"] * abs(row["confidence"] - row["accuracy"]) for row in rows)
 
 
 def summary(
@@ -167,7 +173,11 @@ def summary(
     result["exact_action_accuracy"] = float(correct.mean())
     if confidence is not None:
         ece = calibration_error(confidence, correct)
-        result["confidence"] = {"mean": float(confidence.mean()), "expected_calibration_error": ece}
+        result["confidence"] = {
+            "mean": float(confidence.mean()),
+            "expected_calibration_error": ece,
+            "reliability": reliability(confidence, correct),
+        }
     return result
 
 

@@ -9,22 +9,80 @@ from matplotlib.figure import Figure
 
 from models.metrics import AXES, CAMERA_LIMIT_DEG
 
+HEADLINE = (
+    ("camera_r2_pitch", "pitch R2"),
+    ("camera_r2_yaw", "yaw R2"),
+    ("joint_accuracy", "all keys right"),
+    ("micro_accuracy", "key right"),
+    ("event_f1", "event F1, macro"),
+    ("event_f1_pooled", "event F1, pooled"),
+    ("null_share", "null share"),
+    ("calibration_error", "calibration error"),
+)
+"""What the table shows, with the names a person reads."""
+
 
 def plot_report(report: dict[str, Any], path: Path) -> None:
-    """An IDM's report (`models.evaluate`): F1 per key beside the baselines, what happened to each key, the camera."""
-    figure = Figure(figsize=(14, 12), layout="constrained")
-    grid = figure.add_gridspec(3, 2)
-    _plot_f1(figure.add_subplot(grid[0, :]), report)
+    """An IDM's report (`models.evaluate`): each key, the camera, the confidence, and accuracy by hours of data."""
+    figure = Figure(figsize=(17, 12), layout="constrained")
+    grid = figure.add_gridspec(3, 4, height_ratios=(1, 0.9, 1))
+    _plot_f1(figure.add_subplot(grid[0, :3]), report)
+    _plot_table(figure.add_subplot(grid[0, 3]), report)
     _plot_outcomes(figure.add_subplot(grid[1, :]), report["overall"]["buttons"])
     for i, axis in enumerate(AXES):
         _plot_camera(figure.add_subplot(grid[2, i]), report, i, axis)
-    overall = report["overall"]
-    accuracy, event_f1 = overall["keypress_accuracy"]["joint"], overall["event_f1"]
-    figure.suptitle(
-        f"{overall['frames']} frames, all keys right on {accuracy:.1%}, "
-        f"event F1 {'-' if event_f1 is None else f'{event_f1:.3f}'}"
-    )
+    _plot_reliability(figure.add_subplot(grid[2, 2]), report["overall"]["confidence"])
+    _plot_curve(figure.add_subplot(grid[2, 3]), report.get("curve", []))
+    worlds = ", ".join(report["worlds"])
+    figure.suptitle(f"{report['overall']['frames']:,} frames of {worlds}"[:150])
     figure.savefig(path, dpi=100)
+
+
+def _plot_table(ax: Axes, report: dict[str, Any]) -> None:
+    """The first figures outside menus, or overall where nobody knows the menus; baselines beside them."""
+    part = "outside_menus" if "outside_menus" in report["headline"] else "overall"
+    rows = report["headline"][part]
+    cells = [[_number(rows[name][figure]) for name in rows] for figure, _ in HEADLINE]
+    columns = [name.replace("always_released", "always\nreleased") for name in rows]
+    table = ax.table(cells, rowLabels=[title for _, title in HEADLINE], colLabels=columns, loc="center")
+    table.scale(0.85, 1.6)
+    table.auto_set_font_size(False)
+    table.set_fontsize(9)
+    table.auto_set_column_width(range(len(columns)))
+    ax.axis("off")
+    ax.set_title(f"{part.replace('_', ' ').capitalize()}, labels as written")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _plot_reliability(ax: Axes, confidence: dict[str, Any]) -> None:
+    """How often the whole action is right, by how sure the model was; the width of a bar is the share of frames."""
+    rows = confidence["reliability"]
+    sure, right, share = (np.array([row[name] for row in rows]) for name in ("confidence", "accuracy", "share"))
+    ax.plot([0, 1], [0, 1], color="black", lw=0.6)
+    ax.scatter(sure, right, s=20 + 900 * share, alpha=0.6, color="tab:purple", edgecolors="none")
+    error = confidence["expected_calibration_error"]
+    ax.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xlabel="confidence", ylabel="share of actions exactly right")
+    ax.set_title(f"Calibration error {error:.3f} (area: frames)")
+
+
+def _plot_curve(ax: Axes, curve: list[dict[str, Any]]) -> None:
+    """Accuracy by minutes of training data (`models.data_curve`)."""
+    ax.set(xlabel="minutes of training data", title="By hours of data, unseen worlds", ylim=(0, 1))
+    if not curve:
+        ax.text(0.5, 0.5, "not measured: models.data_curve,\nthen models.evaluate --curve", ha="center", va="center")
+        ax.set(xticks=[], yticks=[])
+        return
+    minutes = [point["minutes"] for point in curve]
+    for figure, title in HEADLINE[:3] + HEADLINE[5:6]:
+        values = [max(point["outside_menus"][figure] or 0.0, 0.0) for point in curve]
+        ax.plot(minutes, values, marker="o", label=title)
+    ax.set_xscale("log", base=2)
+    ax.set_xticks(minutes, [f"{m:g}" for m in minutes])
+    ax.grid(alpha=0.3)
+    ax.legend(fontsize=8)
 
 
 def _plot_f1(ax: Axes, report: dict[str, Any]) -> None:
@@ -43,9 +101,9 @@ def _plot_f1(ax: Axes, report: dict[str, Any]) -> None:
             color="black",
             label="persistence (true action, one frame late)" if kind == "frames" else None,
         )
-    labels = [f"{name}\n{row['events']['count']}" for name, row in rows.items()]
+    labels = [f"{name.replace('hotbar.', 'hb ')}\n{row['events']['count']}" for name, row in rows.items()]
     ax.set_xticks(place, labels, fontsize=8)
-    ax.set(ylim=(0, 1.02), ylabel="F1", title="F1 per key; below the name: events in the truth. Always released: 0")
+    ax.set(ylim=(0, 1.02), ylabel="F1", title="F1 per key (below the name: events in the truth)")
     ax.legend(loc="upper right", fontsize=8)
 
 
@@ -70,13 +128,10 @@ def _plot_camera(ax: Axes, report: dict[str, Any], i: int, axis: str) -> None:
     true, predicted = (np.array(report["camera_sample"][name])[:, i] for name in ("true", "predicted"))
     ax.plot([-CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG], [-CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG], color="black", lw=0.6)
     ax.scatter(true, predicted, s=8, alpha=0.35, color="tab:blue", edgecolors="none")
-    r2 = report["overall"]["camera"]["r2"][axis]
-    ax.set(
-        xlabel="true degrees per frame",
-        ylabel="predicted (expected value)",
-        aspect="equal",
-        title=f"{axis}: R2 of labels {'-' if r2 is None else f'{r2:.3f}'}",
-    )
+    camera = report["overall"]["camera"]
+    label, expected = (_number(camera[name][axis]) for name in ("r2", "r2_expected"))
+    ax.set(xlabel="true degrees per frame", ylabel="mean under the model's probabilities", aspect="equal")
+    ax.set_title(f"{axis}: R2 {label} of labels (likeliest bin),\n{expected} of the mean drawn here", fontsize=10)
 
 
 def plot_history(history: list[dict[str, float]], path: Path, title: str) -> None:

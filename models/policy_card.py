@@ -13,14 +13,13 @@ def policy_card(
     policy: Policy, config: BCConfig, result: TrainResult, metrics: dict[str, Any], *, recipe: str, **more: Any
 ) -> Card:
     """The card. `metrics` holds the held-out figures `before` and `after` training; `more`: other fields of `Card`."""
-    here = config.on_this_machine()
-    training = {"recipe": recipe, "seed": config.seed, **costs(result), "device": here.device}
+    training = {"recipe": recipe, "seed": config.seed, **costs(result), "config": config.content()}
     parameters = sum(parameter.numel() for parameter in policy.parameters())
     return Card(
         title="Policy",
         kind="policy",
         model={"parameters": parameters, "config": config_to_dict(policy.config)},
-        training=training | {"precision": here.precision, "config": config.content()},
+        training=training,
         metrics=metrics["after"],
         baselines={"before_training": metrics["before"]},
         **more,

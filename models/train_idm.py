@@ -182,7 +182,10 @@ def train_idm(
         return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0, where.workers)
 
     steps = config.total_steps(sum(len(episode) for episode in episodes))
-    data = {"episodes": [[episode.id, len(episode)] for episode in episodes]}
+    data = {
+        "episodes": [[episode.id, len(episode)] for episode in episodes],
+        "model": config_to_dict(model.config),
+    }
     return train(model, IDMObjective(config.mirror), source, config, total_steps=steps, data=data, where=where)
 
 

@@ -26,6 +26,8 @@ class TrainResult:
     """Processor time of all workers, every thread counted."""
     gpu_seconds: float
     """Wall time times GPUs; 0 without one."""
+    machine: dict[str, Any]
+    """What the last step ran on: device, precision, workers."""
 
     @property
     def final_loss(self) -> float:

@@ -31,6 +31,10 @@ from models.train_types import Objective, Progress, Source, Surroundings, TrainR
 __all__ = ["Objective", "Progress", "Source", "Surroundings", "TrainConfig", "TrainResult", "train"]
 
 
+COSTS = ("seconds", "cpu_seconds", "gpu_seconds")
+"""What a run adds up over the processes that it was stopped and resumed in."""
+
+
 @dataclass
 class _Run:
     """The moving parts of one run."""
@@ -48,7 +52,9 @@ class _Run:
     clock: float = 0.0
     """Seconds behind the run, as all workers agreed after the last step."""
     saved_at: float = 0.0
-    before: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
+    before: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COSTS, 0.0))
+    machine: dict[str, Any] = field(default_factory=dict)
+    """What the last step ran on."""
     started: float = field(default_factory=time.monotonic)
     cpu_started: float = field(default_factory=time.process_time)
     history: list[dict[str, float]] = field(default_factory=list)
@@ -65,6 +71,11 @@ class _Run:
         return self.workers.total([before + time.process_time() - self.cpu_started])[0]
 
     @property
+    def gpu_seconds(self) -> float:
+        gpus = self.workers.size if self.config.device.startswith("cuda") else 0
+        return self.before["gpu_seconds"] + gpus * (self.seconds - self.before["seconds"])
+
+    @property
     def share_done(self) -> float:
         """Share of the run that lies behind, 0 to 1: by steps or by the clock, whichever is further."""
         by_clock = self.clock / self.config.max_seconds if self.config.max_seconds else 0.0
@@ -78,9 +89,8 @@ class _Run:
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps as JSON."""
-        names = ("step", "position", "history", "pending", "identity")
-        kept = {name: getattr(self, name) for name in names}
-        return kept | {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
+        names = ("step", "position", "history", "pending", "identity", "machine", *COSTS)
+        return {name: getattr(self, name) for name in names}
 
 
 def train(
@@ -114,9 +124,7 @@ def train(
     if where.out_dir:
         _save(run, where)
     model.eval()
-    seconds, cpu_seconds = run.seconds, run.cpu_seconds
-    gpus = run.workers.size if config.device.startswith("cuda") else 0
-    return TrainResult(run.history, run.step, seconds, cpu_seconds, seconds * gpus)
+    return TrainResult(run.history, run.step, run.seconds, run.cpu_seconds, run.gpu_seconds, run.machine)
 
 
 def _start(
@@ -161,8 +169,8 @@ def _resume(run: _Run, folder: Path) -> None:
     memory = checkpoint.restore(folder, run.model, run.optimiser, run.config.device)
     run.objective.remember(run.workers.own(memory))
     run.step, run.position, run.clock = state["step"], state["position"], state["seconds"]
-    run.saved_at, run.before = run.clock, {name: state[name] for name in ("seconds", "cpu_seconds")}
-    run.history, run.pending = state["history"], state["pending"]
+    run.saved_at, run.before = run.clock, {name: state[name] for name in COSTS}
+    run.history, run.pending, run.machine = state["history"], state["pending"], state["machine"]
 
 
 def _save(run: _Run, where: Surroundings) -> None:
@@ -217,6 +225,7 @@ def _step(run: _Run, batch: Batch) -> dict[str, float]:
     _check_finite(run, "norm of the gradient", norm)
     run.optimiser.step()
     run.step += 1
+    run.machine = {"device": config.device, "precision": config.precision, "workers": run.workers.size}
     metrics = {"loss": metrics.pop("loss"), "learning_rate": rate, "grad_norm": norm, **metrics}
     run.pending.append(metrics)
     return metrics
