@@ -124,13 +124,15 @@ def test_a_video_that_was_taken_down_does_not_come_back(file_settings: Settings,
     assert not list(Context(file_settings).store.keys(paths.VIDEOS))
 
 
-def test_the_papers_blacklist(file_settings: Settings, tmp_path: Path) -> None:
+def test_new_rules_judge_a_refused_video_again(file_settings: Settings, tmp_path: Path) -> None:
     path = videos.constant_rate(tmp_path / "v.mp4", 30, 1.0)
     (tmp_path / "v.info.json").write_text(json.dumps({"title": "Minecraft on PS4!", "description": None}))
     assert reason(file_settings, path) == "blacklisted"
-    assert run(file_settings, path, blacklist=())["planned"] == 0  # quarantined: tried again on demand only
-    stage = Scrape(ScrapeConfig(sources=(str(path),), blacklist=()))
-    assert run_stage(stage, Context(file_settings), ray="off", retry="blacklisted")["done"] == 1
+    again = run(file_settings, path)
+    assert (again["planned"], again["held"]) == (0, {"blacklisted": 1}), "the same rules are not asked twice"
+    assert reason(file_settings, path, blacklist=(), deny=("ps[0-9]",)) == "denied"
+    assert run(file_settings, path, blacklist=())["done"] == 1
+    assert run(file_settings, path)["skipped"] == 1, "what is in stays in"
 
 
 @pytest.mark.parametrize("path", ["/media/one.mp4", "/moved.mp4", "/page.html"])
