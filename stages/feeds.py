@@ -48,7 +48,8 @@ def _facts(entry: Any, base: str, licence: str) -> Facts:
 def _link(entry: Any, base: str) -> str:
     media = [*entry.get("enclosures", []), *entry.get("media_content", [])]
     videos = [str(item.get("href") or item.get("url") or "") for item in media if _is_video(item)]
-    return urljoin(base, next(filter(None, videos), str(entry.get("link") or "")))
+    link = next(filter(None, videos), str(entry.get("link") or ""))
+    return urljoin(base, link) if link else ""
 
 
 def _is_video(item: Any) -> bool:

@@ -53,9 +53,8 @@ class NetworkGuard:
         self._check_name(host.partition("]")[0].strip("[") if host.startswith("[") else host.partition(":")[0])
 
     def _check_name(self, host: str) -> None:
-        with contextlib.suppress(OSError):  # a name that only the proxy can resolve is not one of ours
-            for info in [] if self._allow_all else socket.getaddrinfo(host, None):
-                self._check(str(info[4][0]))
+        for address in [] if self._allow_all else _resolve(host):
+            self._check(address)
 
     def _check(self, address: str) -> None:
         if not self._allow_all and not is_public(address):
@@ -99,8 +98,12 @@ def is_public(address: str) -> bool:
 
 def _proxy_addresses(proxy: str) -> set[str]:
     hosts = {urlsplit(url).hostname for url in (*urllib.request.getproxies().values(), proxy)}
-    found: set[str] = set()
-    for host in filter(None, hosts):
-        with contextlib.suppress(OSError):
-            found |= {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
-    return found
+    return {address for host in hosts if host for address in _resolve(host)}
+
+
+def _resolve(host: str) -> set[str]:
+    """A name's addresses; none for a name that only a proxy can resolve, which is not one of ours."""
+    try:
+        return {str(info[4][0]) for info in socket.getaddrinfo(host, None)}
+    except OSError:
+        return set()

@@ -16,6 +16,8 @@ from pathlib import Path
 
 BURST = 5
 """Requests to a host that may follow each other at once after a silence: a page, its player, its manifest."""
+FAR_S = 86_400.0
+"""A moment further ahead than this is a leftover."""
 MAX_PAUSE_S = 60.0
 """Longest pause between two tries; whoever asks for more is asked again by a later run."""
 
@@ -37,8 +39,8 @@ class HostLimit:
         if not self.per_second:
             return 0.0
         step = 1 / self.per_second
-        until = self._advance(host, lambda until, now: max(until, now) + step)
-        pause = max(0.0, until - BURST * step - time.monotonic())
+        until, now = self._advance(host, lambda until, now: max(until, now) + step)
+        pause = pause_before(until, now, step)
         time.sleep(pause)
         return pause
 
@@ -48,7 +50,8 @@ class HostLimit:
             reserve = BURST / self.per_second
             self._advance(host, lambda until, now: max(until, now + min(seconds, MAX_PAUSE_S) + reserve))
 
-    def _advance(self, host: str, change: Callable[[float, float], float]) -> float:
+    def _advance(self, host: str, change: Callable[[float, float], float]) -> tuple[float, float]:
+        """Change a host's moment under its lock; returns the new moment and the present one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         name = hashlib.sha256(host.lower().encode()).hexdigest()[:20]
         handle = os.open(self.folder / name, os.O_RDWR | os.O_CREAT, 0o600)
@@ -57,11 +60,16 @@ class HostLimit:
             now = time.monotonic()  # counts from the machine's start: the same clock for all its processes
             until = _number(file.read())
             # A moment far ahead is one of before a restart of the machine, when the clock began anew.
-            until = change(until if until < now + 10 * MAX_PAUSE_S else 0.0, now)
+            until = change(until if until < now + FAR_S else 0.0, now)
             file.seek(0)
             file.truncate()
             file.write(repr(until))
-        return until
+        return until, now
+
+
+def pause_before(until: float, now: float, step: float) -> float:
+    """Seconds to wait for a turn that ends at `until`, when turns are `step` apart and BURST of them may be early."""
+    return max(0.0, until - BURST * step - now)
 
 
 def pause_s(attempt: int, asked: float = 0.0) -> float:

@@ -1,4 +1,4 @@
-"""What may be a feed, and how a judge refuses while a download runs. Lists and downloads: tests/stages/test_scrape.py."""
+"""What may be a feed, and how a judge refuses while a download runs. Whole downloads: test_scrape.py."""
 
 import pytest
 

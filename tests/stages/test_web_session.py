@@ -58,7 +58,7 @@ class Endless:
 def test_a_body_without_an_end_has_a_bound() -> None:
     response = bounded(Response(Endless(), "http://x.org/", {}), FetchOptions(max_page_bytes=10**6))
     assert response.read(100) == bytes(100)
-    with pytest.raises(BadInput, match="page_too_large: expected at most 1000000 bytes at http://x.org/"):
+    with pytest.raises(BadInput, match="page_too_large: expected at most 1000000 bytes"):
         response.read()
 
 
