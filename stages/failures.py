@@ -78,6 +78,8 @@ def explain(error: Exception, url: str, refused: str = "") -> Failure:
         return Failure(ours.reason, ours.message, "later" if ours.again == "later" else "never")
     if status := next((cause for cause in causes if isinstance(cause, HTTPError)), None):
         return _http(status, url)
+    if "No connection adapters" in message:  # requests' words for a redirect to another scheme
+        return Failure("unsupported_url", f"expected http:// or https:// behind {url}, got: {message}", "never")
     kinds: tuple[tuple[Any, str, Hope], ...] = (
         (CertificateVerifyError, "bad_certificate", "later"),
         (GeoRestrictedError, "geo_blocked", "never"),

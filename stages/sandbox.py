@@ -47,7 +47,7 @@ class Limits:
     what: str = "decode"
     """First half of the reason slugs."""
     reservations_are_free: bool = False
-    """Bound what is written instead of the address space: a JavaScript engine reserves 32 GiB and touches 50 MB."""
+    """Bound what is written instead of the address space: deno reserves more than 32 GiB and uses few."""
 
 
 def run_limited(function: Callable[..., T], *args: Any, limits: Limits = Limits(), **kwargs: Any) -> T:

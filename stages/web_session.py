@@ -34,7 +34,8 @@ HEADERS_S = 60.0
 """Seconds for an answer to begin, redirects included."""
 PIECE_BYTES = 1 << 16
 JS_RUNTIMES = ("deno", "node", "bun")
-"""Programs that solve the puzzles of some sites' players, in order of trust: deno runs scripts without any rights."""
+"""Programs that solve the puzzles of some sites' players, in order of trust: deno runs scripts without any rights.
+They run outside our network guard, and only for sites whose extractor the recipe allows."""
 
 
 class WebSession(yt_dlp.YoutubeDL):

@@ -76,6 +76,7 @@ def test_a_server_says_how_long_to_wait() -> None:
         (ExtractorError("x", cause=CertificateVerifyError("bad chain")), "bad_certificate"),
         (ExtractorError("x", cause=IncompleteRead(partial=3, expected=9)), "incomplete"),
         (ExtractorError("x", cause=TransportError("no route")), "unreachable"),
+        (TransportError("No connection adapters were found for 'file:///etc/hostname'"), "unsupported_url"),
         (ExtractorError("x", cause=BadInput("page_too_large", "m")), "page_too_large"),
         (TransportError(cause=PrivateAddress("10.0.0.1")), "private_address"),
     ],

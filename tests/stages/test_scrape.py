@@ -193,10 +193,10 @@ def test_a_source_gives_no_more_than_its_share(file_settings: Settings, tmp_path
 
 
 def test_a_broken_download_goes_on_where_it_stopped(file_settings: Settings, site: Site) -> None:
-    size = len(site.videos["one.mp4"])
     site.cut_off["/media/one.mp4"] = 1
     assert run(file_settings, site.root + "/media/one.mp4", retries=1)["done"] == 1
-    assert site.ranges == [f"bytes={size // 2}-"]
+    (asked,) = site.ranges
+    assert 0 < int(asked.removeprefix("bytes=").removesuffix("-")) <= len(site.videos["one.mp4"]) // 2
     (info,) = records(file_settings)
     assert Context(file_settings).store.get(info["key"]) == site.videos["one.mp4"]
 
