@@ -2,8 +2,8 @@
 ### Train the IDM
 
 Starts whenever the ground truth moved. Trains the inverse dynamics model on contractor recordings (paper, section 4.1
-and Appendix D) and tests it on worlds that it never saw. It becomes the champion only if it beats the present one on
-the same worlds; `label_nightly` then relabels what is stale.
+and Appendix D), in short from the champion's weights if there is one, and tests it on worlds that it never saw. It
+becomes the champion only if it beats the present one on the same worlds; `label_nightly` then relabels what is stale.
 """
 
 from airflow.sdk import DAG, Param
@@ -19,6 +19,11 @@ with DAG(
     tags=["smelter", "models"],
     params={
         "recipe": Param("nano_cpu", type="string", description="Named model and training configuration."),
+        "init": Param(
+            "champion",
+            type="string",
+            description="Where the weights start: champion (nothing, while there is none), none, or a model's version.",
+        ),
         "held_out": Param(
             [],
             type="array",
@@ -32,6 +37,7 @@ with DAG(
     train = TrainIdmOperator(
         task_id="train_idm",
         recipe=dag.param("recipe"),
+        init=dag.param("init"),
         held_out=dag.param("held_out"),
         max_steps=dag.param("max_steps"),
     )

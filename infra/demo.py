@@ -1,8 +1,9 @@
 """`make demo`: gameplay video in, a trained policy out, through real Airflow, Ray and a store, on the bundled sample.
 
-Trains a clean filter and an IDM from labelled sample data, labels two videos with them, packs shards and trains a
-policy: each step is a DAG run that is triggered over Airflow's REST API and followed here. Run again, it plans from the
-ledger, finds nothing to do and says so.
+Registers the models that come with the project (`data/models/`) as champions of an empty store, trains a clean filter
+and an IDM from labelled sample data (the IDM in short, from the champion's weights), labels two videos with them, packs
+shards and trains a policy: each step is a DAG run that is triggered over Airflow's REST API and followed here. Run
+again, it plans from the ledger, finds nothing to do and says so.
 """
 
 import os
@@ -15,6 +16,7 @@ from infra import services
 from infra.airflow_api import AirflowApi, now
 from infra.demo_bars import StageBars
 from stages.errors import SmelterError
+from stages.promote import KINDS, add, move
 from stages.report import funnel, render
 from stages.settings import load_settings
 from stages.stage import Context, Recipe
@@ -22,9 +24,11 @@ from stages.status import status
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "data" / "sample"
+SHIPPED = ROOT / "data" / "models"
 RECIPE: dict[str, dict[str, Any]] = {
     "ingest": {"recordings": [str(SAMPLE / "contractor")], "licence": "CC BY-SA 3.0"},
     "train_filter": {"frames": str(SAMPLE / "frames")},
+    "train_idm": {"init": "champion"},
     "scrape": {"sources": [str(SAMPLE / "web")]},
 }
 
@@ -35,6 +39,8 @@ def main() -> int:
     os.environ.setdefault("SMELTER_STORE", f"file://{ROOT}/.smelter/store")
     ctx = Context(load_settings(), Recipe(RECIPE))
     try:
+        for kind, version in register_shipped(ctx, SHIPPED):
+            print(f"champion   {kind} {version}, which comes with the project")
         todo = open_work(ctx)
         if todo:
             print(f"store      {ctx.settings.store}\nto do      {', '.join(todo)}\n", flush=True)
@@ -53,6 +59,17 @@ def main() -> int:
         f"{time.monotonic() - started:.0f} s in all. Both stay up until `make down`."
     )
     return 0
+
+
+def register_shipped(ctx: Context, root: Path) -> list[tuple[str, str]]:
+    """Make the models below `root` (a folder per kind) champions where the store has none; what was registered."""
+    found = [kind for kind in KINDS if (root / kind / "model.json").is_file() and ctx.ledger.pointer(kind) is None]
+    registered = []
+    for kind in found:
+        version = add(ctx, kind, root / kind)
+        move(ctx, kind, version, "comes with the project")
+        registered.append((kind, version[:12]))
+    return registered
 
 
 def open_work(ctx: Context) -> list[str]:

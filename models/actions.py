@@ -27,18 +27,24 @@ def camera_to_bins(degrees: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.
     """
     spec = schema.camera
     scaled = np.clip(np.asarray(degrees, dtype=np.float64), -spec.maxval_degrees, spec.maxval_degrees)
+    if np.isnan(scaled).any():
+        raise ValueError("expected camera motion in degrees, got NaN; drop these frames first")
     scaled /= spec.maxval_degrees
-    if not np.isfinite(scaled).all():
-        raise ValueError("expected finite camera motion in degrees, got NaN; drop these frames first")
-    warped = np.sign(scaled) * np.log1p(spec.mu * np.abs(scaled)) / np.log1p(spec.mu)
-    return np.round((warped + 1) * schema.null_bin).astype(np.int64)
+    # log and not log1p, and the steps in the released order: so that motions on a bin's very edge fall as they do there
+    warped = np.sign(scaled) * (np.log(1.0 + spec.mu * np.abs(scaled)) / np.log(1.0 + spec.mu)) * spec.maxval_degrees
+    return np.round((warped + spec.maxval_degrees) / _bin_width(schema)).astype(np.int64)
 
 
 def bins_to_camera(bins: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
     """Camera bins (N, 2) to the degrees (N, 2) float64 of the bins' centres."""
     spec = schema.camera
-    warped = _checked_bins(bins, schema) / schema.null_bin - 1.0
-    return np.sign(warped) * ((1.0 + spec.mu) ** np.abs(warped) - 1.0) / spec.mu * spec.maxval_degrees
+    warped = (_checked_bins(bins, schema) * _bin_width(schema) - spec.maxval_degrees) / spec.maxval_degrees
+    return np.sign(warped) * (1.0 / spec.mu) * ((1.0 + spec.mu) ** np.abs(warped) - 1.0) * spec.maxval_degrees
+
+
+def _bin_width(schema: ActionSchema) -> float:
+    """Degrees between bins before the mu-law bends them: 2 for minecraft."""
+    return schema.camera.maxval_degrees / schema.null_bin
 
 
 def to_joint(
@@ -72,14 +78,15 @@ def from_joint(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Joint actions (N,), (N,) to buttons (N, 20) and camera bins (N, 2), both int64.
 
-    The camera is ignored, so "no motion", where the joint button action says that the camera rests.
+    The camera is ignored, so "no motion", where the joint button action says that the camera rests. The actions that
+    stand alone (`inventory`) say nothing about it: there the camera is passed on, as the released mapping does.
     """
     table = _joint_table(schema)
     index = _checked_index(joint_buttons, schema.n_joint_buttons, "joint_buttons")
     camera = _checked_index(joint_camera, schema.n_joint_camera, "joint_camera")
     bins = np.stack([camera // schema.camera.bins, camera % schema.camera.bins], axis=1)
-    moves = camera_is_used(index, schema)
-    return table[index].astype(np.int64), np.where(moves[:, None], bins, schema.null_bin)
+    rests = (index < schema.n_combinations) & (index % 2 == 0)
+    return table[index].astype(np.int64), np.where(rests[:, None], schema.null_bin, bins)
 
 
 def camera_is_used(joint_buttons: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:

@@ -3,15 +3,16 @@
 Two habits of the release matter for its weights. A block first replaces x by LN(x) and adds attention to *that*, so
 there is no outer skip. Logits are scaled by 1 / head width (muP), not by its root.
 
-The policy's attention is causal over a band of `maxlen` frames with a key/value cache carried between chunks; a
-learned relative bias tells distances apart. The IDM's attention (`maxlen` 0) sees the whole window both ways and has
-no positions at all: time order enters it through the layers below.
+The policy's attention ("clipped_causal") sees a band of `maxlen` frames, with a key/value cache carried between chunks;
+a learned relative bias tells distances apart. The IDM's attention ("none", `maxlen` 0) sees the whole window both ways
+and has no positions at all: time order enters it through the layers below. The release also allows "none" with a
+cache: then all of cache and chunk is seen, episode starts are not heeded, and an empty cache counts as frames of zeros.
 
 Shapes: B batch, T frames of this call, S = maxlen + T keys, E hidsize, H heads, D = E/H, R = 10 bias basis functions.
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,21 @@ from torch.nn import functional as F
 from models.backbone import NormLayer, dense, scale_rows
 
 BIAS_BASIS = 10
+
+MaskStyle = Literal["clipped_causal", "none"]
+"""Who sees whom, under the released names."""
+
+
+def check_memory(style: str, memory_size: int, timesteps: int) -> None:
+    """Raise ValueError unless this mask works with `memory_size - timesteps` frames of memory."""
+    if style not in get_args(MaskStyle):
+        raise ValueError(f"expected attention_mask_style to be one of {get_args(MaskStyle)}, got {style!r}")
+    if memory_size < timesteps or (style == "clipped_causal" and memory_size == timesteps):
+        bound = ">" if style == "clipped_causal" else ">="
+        raise ValueError(
+            f"expected attention_memory_size {bound} timesteps {timesteps} with the mask {style!r}, got {memory_size}; "
+            "their difference is the memory in frames"
+        )
 
 
 class BlockState(NamedTuple):
@@ -43,16 +59,19 @@ class Visibility(NamedTuple):
     """(B, T, S) bool."""
     distance: Tensor
     """(T, S) int64: frames between query and key, clamped to the bias table."""
+    band: Tensor
+    """(T, S) bool: has the bias table an entry for this distance?"""
     carried: Tensor
     """(B, maxlen) bool: the mask of the next state."""
 
 
-def visibility(first: Tensor, past: Tensor) -> Visibility:
+def visibility(first: Tensor, past: Tensor, style: MaskStyle = "clipped_causal") -> Visibility:
     """Band and episode mask.
 
     Args:
         first: (B, T) bool, frame starts an episode (at any place; the release reads it at t = 0 only).
         past: (B, maxlen) bool, remembered frames.
+        style: "none" lets every frame see the whole memory and chunk.
     """
     length, maxlen = first.shape[1], past.shape[1]
     episode = first.long().cumsum(1)
@@ -63,7 +82,8 @@ def visibility(first: Tensor, past: Tensor) -> Visibility:
     band = (distance >= 0) & (distance < maxlen)
     same = episode[:, :, None] == key_episode[:, None, :]
     carried = (alive & (key_episode == episode[:, -1:]))[:, -maxlen:]
-    return Visibility(band & same & alive[:, None, :], distance.clamp(0, maxlen - 1), carried)
+    mask = band & same & alive[:, None, :] if style == "clipped_causal" else torch.ones_like(same)
+    return Visibility(mask, distance.clamp(0, maxlen - 1), band, carried)
 
 
 class SelfAttention(nn.Module):
@@ -104,7 +124,7 @@ class SelfAttention(nn.Module):
 
     def _relative_bias(self, x: Tensor, seen: Visibility) -> Tensor:
         """(B, H, T, S): what each head adds for each distance, minus infinity where a frame may not look."""
-        basis = self.b_nd[:, seen.distance]  # (R, T, S)
+        basis = self.b_nd[:, seen.distance] * seen.band  # (R, T, S)
         bias = torch.einsum("bhtr,rts->bhts", self._split(self.r_layer(x)), basis.to(x.dtype))
         return bias.masked_fill(~seen.mask[:, None], float("-inf"))
 
@@ -135,11 +155,20 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of blocks. With `maxlen` 0 it is unmasked and stateless."""
+    """A stack of blocks. With `maxlen` 0 it is stateless, and unmasked."""
 
-    def __init__(self, *, layers: int, hidsize: int, heads: int, maxlen: int, pointwise_ratio: int):
+    def __init__(
+        self,
+        *,
+        layers: int,
+        hidsize: int,
+        heads: int,
+        maxlen: int,
+        pointwise_ratio: int,
+        mask_style: MaskStyle = "clipped_causal",
+    ):
         super().__init__()
-        self.hidsize, self.maxlen = hidsize, maxlen
+        self.hidsize, self.maxlen, self.mask_style = hidsize, maxlen, mask_style
         self.blocks = nn.ModuleList(
             TransformerBlock(hidsize, heads, maxlen, pointwise_ratio, 1 / math.sqrt(layers)) for _ in range(layers)
         )
@@ -151,14 +180,17 @@ class Transformer(nn.Module):
         return [BlockState(mask, empty, empty) for _ in self.blocks]
 
     def forward(self, x: Tensor) -> Tensor:
-        """Unmasked, stateless: (B, T, E) -> (B, T, E)."""
-        for block in self.blocks:
-            x, _ = block(x)
-        return x
+        """A window of its own, nothing before it: (B, T, E) -> (B, T, E)."""
+        first = torch.zeros(x.shape[:2], dtype=torch.bool, device=x.device)
+        return self.remembering(x, first, self.initial_state(len(x), x.device))[0]
 
-    def causal(self, x: Tensor, first: Tensor, state: PolicyState) -> tuple[Tensor, PolicyState]:
-        """Masked, with memory: (B, T, E), first (B, T) bool -> (B, T, E) and the next state."""
-        seen = visibility(first, state[0].mask)
+    def remembering(self, x: Tensor, first: Tensor, state: PolicyState) -> tuple[Tensor, PolicyState]:
+        """With memory: (B, T, E), first (B, T) bool -> (B, T, E) and the next state."""
+        if self.maxlen == 0:
+            for block in self.blocks:
+                x, _ = block(x)
+            return x, state
+        seen = visibility(first, state[0].mask, self.mask_style)
         after: PolicyState = []
         for block, block_state in zip(self.blocks, state, strict=True):
             x, next_state = block(x, block_state, seen)

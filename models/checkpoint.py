@@ -24,6 +24,11 @@ def newest(out_dir: Path) -> Path | None:
     return found[-1] if found else None
 
 
+def clear(out_dir: Path) -> None:
+    """Remove all checkpoints, when the model that came of them is saved."""
+    shutil.rmtree(out_dir / "checkpoints", ignore_errors=True)
+
+
 def write(
     out_dir: Path,
     step: int,
@@ -31,8 +36,8 @@ def write(
     optimiser: torch.optim.Optimizer,
     memory: list[Tensor],
     state: dict[str, Any],
-) -> None:
-    """Write `checkpoints/step-N` and drop all but the newest few. `state` must be JSON-able."""
+) -> Path:
+    """Write `checkpoints/step-N` and drop all but the newest few; returns its folder. `state` must be JSON-able."""
     folder = out_dir / "checkpoints"
     target, temporary = folder / f"step-{step:08d}", folder / f".step-{step:08d}.{os.getpid()}"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -50,6 +55,7 @@ def write(
     os.replace(temporary, target)
     for old in sorted(folder.glob("step-*"))[:-KEPT]:
         shutil.rmtree(old)
+    return target
 
 
 def _plain(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

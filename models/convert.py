@@ -7,6 +7,7 @@ the tensors must fit it exactly, before anything is written.
 
 import argparse
 import json
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,31 +25,26 @@ MAX_SIZE = 1 << 20
 # What the graph must be. The second value is what the released code assumes when the argument is absent.
 FIXED: dict[str, tuple[Any, Any]] = {
     "recurrence_type": ("transformer", "lstm"),
-    "use_pre_lstm_ln": (False, True),
     "recurrence_is_residual": (True, True),
     "use_pointwise_layer": (True, True),
     "pointwise_use_activation": (False, False),
-    "obs_processing_width": (256, 256),
     "scale_input_img": (True, True),
     "img_statistics": (None, None),
-    "diff_mlp_embedding": (False, False),
 }
-KWARGS: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (  # name, what the release assumes, what it must be
-    ("init_norm_kwargs", {"batch_norm": False}, {"batch_norm": False, "group_norm_groups": 1}),
-    ("impala_kwargs", {}, {"post_pool_groups": 1}),
-)
-SIZES = (
-    "hidsize",
-    "attention_heads",
-    "attention_memory_size",
-    "timesteps",
-    "n_recurrence_layers",
-    "pointwise_ratio",
-    "impala_width",
-)
+# Sizes, and what the released code assumes when they are absent; None: it must be said.
+SIZES: dict[str, int | None] = {
+    "hidsize": 512,
+    "attention_heads": 8,
+    "attention_memory_size": 2048,
+    "timesteps": None,
+    "n_recurrence_layers": 1,
+    "pointwise_ratio": 4,
+}
 READ = {
     *FIXED,
     *SIZES,
+    "impala_width",
+    "use_pre_lstm_ln",
     "impala_chans",
     "impala_kwargs",
     "init_norm_kwargs",
@@ -100,39 +96,60 @@ def model_config(
     """
     for name, (wanted, absent) in FIXED.items():
         _expect(net.get(name, absent) == wanted, where, name, wanted, net.get(name, absent))
-    for name, absent, wanted in KWARGS:
-        got = {**absent, **_mapping(net, name, where)}
-        _expect(got == wanted, where, name, wanted, got)
+    pre_norm = net.get("use_pre_lstm_ln", True)
+    _expect(isinstance(pre_norm, bool), where, "use_pre_lstm_ln", "True or False", pre_norm)
+    common: dict[str, Any] = {
+        **{name: _size(net, name, where) for name in SIZES},
+        **_stacks(net, where),
+        "attention_mask_style": net.get("attention_mask_style", "clipped_causal"),
+        "group_norm_groups": _groups(net, "init_norm_kwargs", "group_norm_groups", {"batch_norm": False}, where),
+        "post_pool_groups": _groups(net, "impala_kwargs", "post_pool_groups", {}, where),
+        "use_pre_lstm_ln": pre_norm,
+        "temperature": temperature,
+    }
+    is_idm = net.get("conv3d_params") is not None
+    front = _conv3d(net, where) if is_idm else {}
+    channels = front.get("conv3d_outchan", 3)
     shape: Any = net.get("img_shape")
-    _expect(_is_sizes(shape) and list(shape[:2]) == [128, 128], where, "img_shape", "[128, 128, channels]", shape)
-    sizes = {name: _size(net, name, where) for name in SIZES}
-    chans = net.get("impala_chans", [16, 32, 32])
-    _expect(_is_sizes(chans) and 0 < len(chans) <= 7, where, "impala_chans", "1 to 7 sizes", chans)
-    common: dict[str, Any] = {**sizes, "impala_chans": tuple(chans), "temperature": temperature}
-    if "conv3d_params" in net:
-        return _idm_config(net, common, where, use_lastlayer)
-    _expect_mask(net, "clipped_causal", where)
-    return PolicyConfig(**common)
+    _expect(_is_sizes(shape) and list(shape) == [128, 128, channels], where, "img_shape", [128, 128, channels], shape)
+    try:
+        return IDMConfig(**common, **front, use_lastlayer=use_lastlayer) if is_idm else PolicyConfig(**common)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
 
 
-def _idm_config(net: Mapping[str, Any], common: dict[str, Any], where: str | Path, use_lastlayer: bool) -> IDMConfig:
-    _expect_mask(net, "none", where)
-    memory = common.pop("attention_memory_size")
-    _expect(memory == common["timesteps"], where, "attention_memory_size", common["timesteps"], memory)
+def _conv3d(net: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
+    """The temporal convolution, which must be centred and keep height and width."""
     conv = _mapping(net, "conv3d_params", where)
     channels: Any = conv.get("outchan")
     kernel: Any = conv.get("kernel_size")
-    _expect(
-        _is_sizes(kernel) and list(kernel[1:]) == [1, 1] and kernel[0] % 2 == 1,
-        where,
-        "conv3d_params.kernel_size",
-        "[odd, 1, 1]",
-        kernel,
-    )
-    wanted = {"inchan": 3, "outchan": channels, "kernel_size": list(kernel), "padding": [kernel[0] // 2, 0, 0]}
+    centred = _is_sizes(kernel) and len(kernel) == 3 and kernel[1] == kernel[2] and all(n % 2 for n in kernel)
+    _expect(centred, where, "conv3d_params.kernel_size", "[odd, n, n] with n odd", kernel)
+    wanted = {"inchan": 3, "outchan": channels, "kernel_size": list(kernel), "padding": [n // 2 for n in kernel]}
     got = {key: list(value) if isinstance(value, tuple) else value for key, value in conv.items()}
     _expect(_is_sizes([channels]) and got == wanted, where, "conv3d_params", wanted, got)
-    return IDMConfig(**common, conv3d_outchan=channels, conv3d_taps=kernel[0], use_lastlayer=use_lastlayer)
+    return {"conv3d_outchan": channels, "conv3d_taps": kernel[0], "conv3d_side": kernel[1]}
+
+
+def _stacks(net: Mapping[str, Any], where: str | Path) -> dict[str, Any]:
+    """Channels of the Impala stacks; a fractional `impala_width`, which the release rounds down, goes into them."""
+    chans, width = net.get("impala_chans", [16, 32, 32]), net.get("impala_width", 1)
+    _expect(_is_sizes(chans) and len(chans) <= 7, where, "impala_chans", "1 to 7 sizes", chans)
+    if isinstance(width, float) and 0 < width <= MAX_SIZE and not width.is_integer():
+        chans, width = [int(width * channels) for channels in chans], 1
+        _expect(_is_sizes(chans), where, "impala_chans times impala_width", "at least 1", chans)
+    width = int(width) if isinstance(width, float) and math.isfinite(width) else width
+    _expect(_is_sizes([width]), where, "impala_width", "a number of at least 1", width)
+    return {"impala_chans": tuple(chans), "impala_width": width}
+
+
+def _groups(net: Mapping[str, Any], name: str, key: str, others: Mapping[str, Any], where: str | Path) -> int | None:
+    """The number of norm groups in the dictionary `name`, whose other entries must be `others`."""
+    given = dict(_mapping(net, name, where))
+    groups = given.pop(key, None)
+    _expect({**others, **given} == others, where, name, {**others, key: 1}, net.get(name))
+    _expect(groups is None or _is_sizes([groups]), where, f"{name}.{key}", "a number of groups or None", groups)
+    return groups
 
 
 def _arguments(description: Any, where: Path) -> tuple[dict[str, Any], float]:
@@ -141,7 +158,7 @@ def _arguments(description: Any, where: Path) -> tuple[dict[str, Any], float]:
         net = description["model"]["args"]["net"]["args"]
         options = description["model"]["args"]["pi_head_opts"]
         temperature = float(options.get("temperature", 1.0))
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, IndexError) as error:
         raise ValueError(
             f"{where}: expected OpenAI's model.args.net.args and model.args.pi_head_opts, got a "
             f"description without them ({error!r})"
@@ -159,11 +176,6 @@ def _expect(good: bool, where: str | Path, name: str, wanted: Any, got: Any) -> 
         )
 
 
-def _expect_mask(net: Mapping[str, Any], wanted: str, where: str | Path) -> None:
-    mask = net.get("attention_mask_style", "clipped_causal")
-    _expect(mask == wanted, where, "attention_mask_style", wanted, mask)
-
-
 def _mapping(net: Mapping[str, Any], name: str, where: str | Path) -> dict[str, Any]:
     value = net.get(name, {})
     _expect(isinstance(value, dict), where, name, "a dictionary", value)
@@ -171,7 +183,7 @@ def _mapping(net: Mapping[str, Any], name: str, where: str | Path) -> dict[str, 
 
 
 def _size(net: Mapping[str, Any], name: str, where: str | Path) -> int:
-    value = net.get(name)
+    value = net.get(name, SIZES[name])
     _expect(_is_sizes([value]), where, name, f"a whole number from 1 to {MAX_SIZE}", value)
     assert isinstance(value, int)
     return value

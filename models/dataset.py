@@ -8,7 +8,7 @@ This module knows no object store: callers bring arrays.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from models.contractor import read_recording
 from models.errors import BadRecording
+from models.parallel import Workers
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,19 @@ class Episode:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+
+def part(episode: Episode, start: int, end: int) -> Episode:
+    """Frames `start` to `end` of an episode."""
+    rows = slice(start, end)
+    return replace(
+        episode,
+        frames=episode.frames[rows],
+        buttons=episode.buttons[rows],
+        camera_deg=episode.camera_deg[rows],
+        weight=episode.weight[rows],
+        gui_open=None if episode.gui_open is None else episode.gui_open[rows],
+    )
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,15 @@ def load_recordings(directory: Path) -> tuple[list[Episode], dict[str, BadRecord
         weight = recording.known.astype(np.float32)
         arrays = (frames, recording.buttons, recording.camera_deg, weight, recording.gui_open)
         episodes.append(Episode(recording.name, recording.player, *arrays))
+    return episodes, refused
+
+
+def load_usable(directory: Path) -> tuple[list[Episode], dict[str, BadRecording]]:
+    """As `load_recordings`. Raises ValueError if not one recording is usable; the message says why."""
+    episodes, refused = load_recordings(directory)
+    if not episodes:
+        reasons = "; ".join(f"{name}: {error}" for name, error in refused.items())
+        raise ValueError(f"expected at least one usable recording in {directory}, all were refused: {reasons[:800]}")
     return episodes, refused
 
 
@@ -119,11 +142,20 @@ class RandomWindows:
     """Independent windows for the IDM. Each epoch cuts every episode at a new random phase and shuffles the windows.
 
     So all frames are seen about once an epoch, in contexts that change from epoch to epoch. `position` counts the
-    batches handed out; an epoch's last batch is filled up from the next epoch.
+    batches handed out; an epoch's last batch is filled up from the next epoch. `workers` take every `size`-th window.
     """
 
-    def __init__(self, episodes: Sequence[Episode], length: int, batch: int, seed: int, position: int = 0) -> None:
+    def __init__(
+        self,
+        episodes: Sequence[Episode],
+        length: int,
+        batch: int,
+        seed: int,
+        position: int = 0,
+        workers: Workers | None = None,
+    ) -> None:
         _check_source(episodes, length, batch)
+        self._mine = (workers or Workers()).part_of(batch)
         self.episodes, self.length, self.batch, self.seed = list(episodes), length, batch, seed
         self.position = position
         self._epoch, self._done_before = 0, 0
@@ -134,7 +166,7 @@ class RandomWindows:
 
     def __next__(self) -> Batch:
         start = self.position * self.batch
-        chosen = [self._window(start + i) for i in range(self.batch)]
+        chosen = [self._window(start + i) for i in self._mine]
         self.position += 1
         return stack([take_window(self.episodes[e], rows, self.length) for e, rows in chosen])
 
@@ -162,7 +194,8 @@ class EpisodeStreams:
     """Consecutive windows for the policy: B lanes, each of which plays one episode after the other from its start.
 
     A lane's memory therefore goes on from window to window; `first` marks the frame at which it must be forgotten.
-    `rows` (one array per episode) leaves frames out, for instance null actions; None plays all frames.
+    `rows` (one array per episode) leaves frames out, for instance null actions; None plays all frames. `workers` play
+    every `size`-th lane.
     """
 
     def __init__(
@@ -173,8 +206,10 @@ class EpisodeStreams:
         seed: int,
         rows: Sequence[np.ndarray] | None = None,
         position: dict[str, Any] | None = None,
+        workers: Workers | None = None,
     ) -> None:
         _check_source(episodes, length, batch)
+        self._mine = (workers or Workers()).part_of(batch)
         rows = rows if rows is not None else [np.arange(len(e)) for e in episodes]
         kept = [(e, r) for e, r in zip(episodes, rows, strict=True) if len(r) and e.weight[r].any()]
         if not kept:
@@ -189,8 +224,9 @@ class EpisodeStreams:
 
     def __next__(self) -> Batch:
         started, lanes, windows = self.position["started"], [], []
-        for turn, offset in self.position["lanes"]:
-            windows.append(self._window(turn, offset))
+        for lane, (turn, offset) in enumerate(self.position["lanes"]):
+            if lane in self._mine:
+                windows.append(self._window(turn, offset))
             rows_left = len(self.rows[self._episode(turn)]) - offset - self.length
             lanes.append([turn, offset + self.length] if rows_left > 0 else [started, 0])
             started += rows_left <= 0

@@ -1,6 +1,7 @@
 """The exceptions of the models.
 
 A user's mistake (a wrong shape, a wrong file, a wrong value) is a plain `ValueError`.
+A training whose loss is no number is `Diverged`, a `ValueError` too.
 A recording that cannot be read is a `BadRecording`: the stage that met it sets the recording aside and goes on.
 Messages have one form: expected, got, where, next.
 """
@@ -21,3 +22,7 @@ class BadRecording(ValueError):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
+
+
+class Diverged(ValueError):
+    """A loss or gradient is not finite: the run stops before the weights are touched."""

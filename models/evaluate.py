@@ -5,7 +5,8 @@
 
 An IDM labels each recording as the pipeline would (windows of 128, stride 64, the centre kept) and is compared with
 what was played: overall, outside menus, per world, each beside the baselines (`models.metrics`). A picture with the
-same name and the ending `.png` lies beside the report. The last line on standard output is a JSON summary.
+same name and the ending `.png` lies beside the report; `--curve` draws accuracy by hours of data into it
+(`models.data_curve`). The last line on standard output is a JSON summary: the report's `headline`.
 Give it recordings of worlds that the IDM was not trained on.
 """
 
@@ -19,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from models import metrics
-from models.dataset import Episode, load_recordings
+from models.dataset import Episode, load_usable
 from models.idm import InverseDynamicsModel
 from models.predict import Predictions, predict_episode
 from models.weights import model_digest
@@ -54,12 +55,23 @@ def compare(episodes: Sequence[Episode], predictions: Sequence[Predictions]) -> 
         outside = _Frames(episodes, predictions, playing)
         report["outside_menus"] = outside.summary()
         report["outside_menus_baselines"] = outside.baselines()
+    report["headline"] = _headlines(report)
     report["worlds"] = {}
     for world in sorted({episode.world for episode in episodes}):
         masks = [mask & (episode.world == world) for mask, episode in zip(known, episodes, strict=True)]
         if any(mask.any() for mask in masks):
             report["worlds"][world] = _without_details(_Frames(episodes, predictions, masks).summary())
     return report
+
+
+def _headlines(report: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The first figures of the model and of the baselines, over all frames and outside menus."""
+    found = {}
+    for part, beside in (("overall", "baselines"), ("outside_menus", "outside_menus_baselines")):
+        if part in report:
+            rows = {"model": report[part], **report[beside]}
+            found[part] = {name: metrics.headline(row) for name, row in rows.items()}
+    return found
 
 
 def _menus(episode: Episode) -> np.ndarray:
@@ -117,11 +129,12 @@ def segments(masks: Sequence[np.ndarray]) -> np.ndarray:
     return np.concatenate(numbers)
 
 
-def write_report(report: dict[str, Any], path: Path) -> None:
-    """Write the report as JSON and its picture beside it, ending in `.png`."""
+def write_report(report: dict[str, Any], path: Path, curve: list[dict[str, Any]] | None = None) -> None:
+    """Write the report as JSON and its picture beside it, ending in `.png`; `curve` is that of `models.data_curve`."""
     from models.plots import plot_report
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    report = {**report, "curve": curve} if curve else report
     path.write_text(json.dumps(report, indent=1) + "\n")
     plot_report(report, path.with_suffix(".png"))
 
@@ -147,28 +160,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run_idm(options: argparse.Namespace) -> dict[str, Any]:
     model = InverseDynamicsModel.load(options.idm)
-    episodes, refused = load_recordings(options.recordings)
-    if not episodes:
-        reasons = ", ".join(f"{name}: {error.reason}" for name, error in refused.items())
-        raise ValueError(f"expected at least one usable recording in {options.recordings}, all were refused: {reasons}")
+    curve = read_curve(options.curve) if options.curve else None
+    episodes, refused = load_usable(options.recordings)
     report = {"idm": model_digest(options.idm)[:12], **evaluate_episodes(model, episodes)}
     report["refused"] = {name: {"reason": e.reason, "message": e.message} for name, e in refused.items()}
-    write_report(report, options.out)
-    overall, baselines = report["overall"], report["baselines"]
-    return {
-        "report": str(options.out),
-        "recordings": len(episodes),
-        "refused": len(refused),
-        "frames": overall["frames"],
-        "camera_r2": overall["camera"]["r2"]["mean"],
-        "joint_accuracy": overall["keypress_accuracy"]["joint"],
-        "event_f1": overall["event_f1"],
-        "event_f1_pooled": overall["event_f1_pooled"],
-        "baselines": {
-            name: {"joint_accuracy": b["keypress_accuracy"]["joint"], "event_f1": b["event_f1"]}
-            for name, b in baselines.items()
-        },
-    }
+    write_report(report, options.out, curve)
+    counts = {"recordings": len(episodes), "refused": len(refused), "frames": report["overall"]["frames"]}
+    headline = report["headline"]
+    rest = {"outside_menus": headline["outside_menus"]["model"]} if "outside_menus" in headline else {}
+    others = {name: values for name, values in headline["overall"].items() if name != "model"}
+    return {"report": str(options.out), **counts, **headline["overall"]["model"], **rest, "baselines": others}
+
+
+def read_curve(path: Path) -> list[dict[str, Any]]:
+    """The points of a `curve.json`. ValueError if the file is none."""
+    try:
+        points = json.loads(path.read_text())["points"]
+        if all({"minutes", "outside_menus"} <= set(point) for point in points):
+            return points
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise ValueError(f"--curve: expected the curve.json of `python -m models.data_curve`, got {path}; make it first")
 
 
 def _run_filter(options: argparse.Namespace) -> dict[str, Any]:
@@ -184,6 +196,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.evaluate", description=__doc__.split("\n")[0])
     parser.add_argument("--idm", type=Path, help="model folder of an IDM")
     parser.add_argument("--recordings", type=Path, help="folder of NAME.mp4 + NAME.jsonl")
+    parser.add_argument("--curve", type=Path, help="curve.json of models.data_curve, to be drawn into the picture")
     parser.add_argument("--filter", type=Path, help="model folder of a filter")
     parser.add_argument("--videos", type=Path, help="folder of videos")
     parser.add_argument("--truth", type=Path, help="folder of NAME.truth.json")

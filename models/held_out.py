@@ -58,7 +58,9 @@ def _window_sums(
     batch = _batch(episode, rows, first)
     joint_buttons, joint_camera, used = (torch.from_numpy(a) for a in joint_targets(batch))
     weight = torch.from_numpy(batch.weight)
-    log_probs, state = policy(torch.from_numpy(batch.frames), torch.from_numpy(first), state)
+    device = next(policy.parameters()).device
+    log_probs, state = policy(torch.from_numpy(batch.frames).to(device), torch.from_numpy(first).to(device), state)
+    log_probs = {name: head.float().cpu() for name, head in log_probs.items()}
     loss = -joint_log_prob(log_probs, joint_buttons.long(), joint_camera.long(), used) * weight
     right_buttons = (log_probs["buttons"].argmax(-1) == joint_buttons) * weight
     right_camera = ((log_probs["camera"].argmax(-1) == joint_camera) | ~used) * weight
@@ -72,7 +74,7 @@ def idm_loss(model: InverseDynamicsModel, episodes: Sequence[Episode], window: i
     Raises:
         ValueError: no frame of these episodes has a known action.
     """
-    was_training = model.training
+    was_training, device = model.training, str(next(model.parameters()).device)
     model.eval()
     total = frames = 0.0
     for episode in episodes:
@@ -80,7 +82,7 @@ def idm_loss(model: InverseDynamicsModel, episodes: Sequence[Episode], window: i
             rows = np.arange(start, min(start + window, len(episode)))
             known = float(episode.weight[rows].sum())
             batch = _batch(episode, rows, np.zeros((1, len(rows)), bool))
-            total += known * float(IDMObjective().loss(model, batch, "cpu")[0]) if known else 0.0
+            total += known * float(IDMObjective().loss(model, batch, device)[0]) if known else 0.0
             frames += known
     model.train(was_training)
     if not frames:

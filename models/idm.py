@@ -18,8 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.actions import MINECRAFT
-from models.attention import Transformer
-from models.backbone import DENSE_WIDTH, CategoricalHead, ImageEncoder, NormLayer, check_frames, dense
+from models.attention import MaskStyle, Transformer, check_memory
+from models.backbone import (
+    DENSE_WIDTH,
+    CategoricalHead,
+    ImageEncoder,
+    NormLayer,
+    Norms,
+    check_frames,
+    check_temperature,
+    dense,
+)
 from models.motion import MotionEncoder
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
@@ -36,6 +45,10 @@ class IDMConfig:
     """Heads per block; divides `hidsize`."""
     timesteps: int = 128
     """Frames per window in training and labelling. Any number may be passed to `forward`."""
+    attention_memory_size: int | None = None
+    """Frames in memory plus `timesteps`, as the release counts; None for `timesteps`, so no memory and no positions."""
+    attention_mask_style: MaskStyle = "none"
+    """"none": all of the window is seen, both ways; "clipped_causal": the past only, which needs a memory."""
     n_recurrence_layers: int = 2
     """Transformer blocks."""
     pointwise_ratio: int = 4
@@ -48,6 +61,14 @@ class IDMConfig:
     """Channels of the temporal convolution (`conv3d_params.outchan`)."""
     conv3d_taps: int = 5
     """Frames the temporal convolution sees, centred; an odd number (`conv3d_params.kernel_size[0]`)."""
+    conv3d_side: int = 1
+    """Its height and width in pixels, an odd number (`kernel_size[1:]`); only with the front "conv3d"."""
+    group_norm_groups: int | None = 1
+    """Groups of the norms before the stacks' convolutions (`init_norm_kwargs`); None for no norms."""
+    post_pool_groups: int | None = 1
+    """Groups of the norms after the stacks' max-pools (`impala_kwargs`); None for no norms."""
+    use_pre_lstm_ln: bool = False
+    """Hold the tensors of a norm before the transformer. The released IDM has none, and its code would skip it."""
     temperature: float = 1.0
     """Logits are divided by it."""
     use_lastlayer: bool = False
@@ -64,10 +85,20 @@ class IDMConfig:
             raise ValueError(f"expected attention_heads to divide hidsize {self.hidsize}, got {self.attention_heads}")
         if self.front not in ("conv3d", "correlation"):
             raise ValueError(f"expected front 'conv3d' or 'correlation', got {self.front!r}")
-        if self.conv3d_taps % 2 == 0:
-            raise ValueError(f"expected an odd conv3d_taps, got {self.conv3d_taps}")
-        if self.temperature <= 0:
-            raise ValueError(f"expected temperature > 0, got {self.temperature}")
+        if self.conv3d_taps % 2 == 0 or self.conv3d_side % 2 == 0:
+            raise ValueError(f"expected odd conv3d_taps and conv3d_side, got {self.conv3d_taps} and {self.conv3d_side}")
+        check_memory(self.attention_mask_style, self.timesteps + self.maxlen, self.timesteps)
+        check_temperature(self.temperature)
+
+    @property
+    def maxlen(self) -> int:
+        """Frames that the attention's cache and bias table hold; 0 in the release."""
+        return 0 if self.attention_memory_size is None else self.attention_memory_size - self.timesteps
+
+    @property
+    def norms(self) -> Norms:
+        """Groups of the encoder's norms."""
+        return Norms(self.group_norm_groups, self.post_pool_groups)
 
 
 class InverseActionNet(nn.Module):
@@ -78,9 +109,11 @@ class InverseActionNet(nn.Module):
         self.use_lastlayer = config.use_lastlayer
         channels = [c * config.impala_width for c in config.impala_chans]
         if config.front == "conv3d":
-            taps, width = config.conv3d_taps, config.conv3d_outchan
-            self.conv3d_layer = NormLayer(nn.Conv3d(3, width, (taps, 1, 1), padding=(taps // 2, 0, 0)))
-            self.img_process = ImageEncoder(width, channels, config.hidsize, side=128, first_norm=True)
+            kernel, width = (config.conv3d_taps, config.conv3d_side, config.conv3d_side), config.conv3d_outchan
+            self.conv3d_layer = NormLayer(nn.Conv3d(3, width, kernel, padding="same"))
+            self.img_process = ImageEncoder(
+                width, channels, config.hidsize, side=128, first_norm=True, norms=config.norms
+            )
         else:
             self.motion_process = MotionEncoder(
                 channels, config.hidsize, conv3d_outchan=config.conv3d_outchan, taps=config.conv3d_taps
@@ -89,10 +122,14 @@ class InverseActionNet(nn.Module):
             layers=config.n_recurrence_layers,
             hidsize=config.hidsize,
             heads=config.attention_heads,
-            maxlen=0,
+            maxlen=config.maxlen,
             pointwise_ratio=config.pointwise_ratio,
+            mask_style=config.attention_mask_style,
         )
-        self.lastlayer = dense(config.hidsize, config.hidsize).requires_grad_(config.use_lastlayer)
+        if config.use_pre_lstm_ln:
+            self.pre_lstm_ln = nn.LayerNorm(config.hidsize).requires_grad_(False)
+        last = dense(config.hidsize, config.hidsize, normed=config.group_norm_groups is not None)
+        self.lastlayer = last.requires_grad_(config.use_lastlayer)
         self.final_ln = nn.LayerNorm(config.hidsize)
         self.front = config.front
         self.width = config.hidsize + (DENSE_WIDTH if config.front == "correlation" else 0)
@@ -109,11 +146,16 @@ class InverseActionNet(nn.Module):
         return self.lastlayer(x) if self.use_lastlayer else x
 
     def _released_front(self, frames: Tensor) -> Tensor:
-        """(B, T, H, W, 3) -> (B, T, E). One sequence at a time: its 128 channels take 1 GiB."""
+        """(B, T, H, W, 3) -> (B, T, E). One sequence at a time: its 128 channels take 1 GiB.
+
+        The release's reshape leaves batches of sequences with channels last, and on a CPU the group norm rounds
+        otherwise there, by up to 1e-3 in the log-probabilities. The layout is kept, so that the numbers agree.
+        """
+        layout = torch.channels_last if min(frames.shape[:2]) > 1 else torch.preserve_format
         encoded = []
         for sequence in frames:
             x = self.conv3d_layer(sequence.permute(3, 0, 1, 2).float() / 255.0)  # (C, T, H, W)
-            encoded.append(self.img_process(x.transpose(0, 1)))
+            encoded.append(self.img_process(x.transpose(0, 1).to(memory_format=layout)))
         return torch.stack(encoded)
 
 

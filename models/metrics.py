@@ -46,18 +46,21 @@ def events(buttons: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def button_metrics(predicted: np.ndarray, true: np.ndarray, segment: np.ndarray) -> dict[str, Any]:
-    """Precision, recall and F1 on frames and on events, press and release counted together.
+    """Precision, recall and F1 on frames, on presses, on releases, and on events: both of these counted together.
 
     Per button by name, and `all`: every button's events in one pool, which exists on short recordings too.
     """
-    predicted_events = np.stack(events(predicted, segment))
-    true_events = np.stack(events(true, segment))
-    rows = {}
-    for i, name in enumerate(BUTTONS):
-        frames = prf(predicted[:, i], true[:, i])
-        rows[name] = {"frames": frames, "events": prf(predicted_events[..., i], true_events[..., i])}
-    rows["all"] = {"frames": prf(predicted, true), "events": prf(predicted_events, true_events)}
-    return rows
+    claimed, real = np.stack(events(predicted, segment)), np.stack(events(true, segment))
+
+    def rows_of(part: Any) -> dict[str, Any]:
+        return {
+            "frames": prf(predicted[:, part], true[:, part]),
+            "events": prf(claimed[..., part], real[..., part]),
+            "presses": prf(claimed[0][:, part], real[0][:, part]),
+            "releases": prf(claimed[1][:, part], real[1][:, part]),
+        }
+
+    return {name: rows_of(i) for i, name in enumerate(BUTTONS)} | {"all": rows_of(slice(None))}
 
 
 def macro_f1(rows: dict[str, Any], kind: str) -> float | None:
@@ -166,6 +169,33 @@ def summary(
         ece = calibration_error(confidence, correct)
         result["confidence"] = {"mean": float(confidence.mean()), "expected_calibration_error": ece}
     return result
+
+
+def headline(summary: dict[str, Any]) -> dict[str, float | None]:
+    """The figures of a summary that a person asks for first.
+
+    `camera_r2*` is of the labels: the centre of the likeliest bin, which is what the pipeline writes down.
+    `camera_r2_expected*` is of the mean under the model's probabilities: smoother, and no label.
+    """
+    camera = summary["camera"]
+    expected = camera.get("r2_expected", {})
+    confidence = summary.get("confidence", {})
+    return {
+        "camera_r2": camera["r2"]["mean"],
+        **{f"camera_r2_{axis}": camera["r2"][axis] for axis in AXES},
+        "camera_r2_expected": expected.get("mean"),
+        **{f"camera_r2_expected_{axis}": expected.get(axis) for axis in AXES},
+        **{f"camera_bin_accuracy_{axis}": camera["bin_accuracy"][axis] for axis in AXES},
+        "joint_accuracy": summary["keypress_accuracy"]["joint"],
+        "micro_accuracy": summary["keypress_accuracy"]["micro"],
+        "event_f1": summary["event_f1"],
+        "event_f1_pooled": summary["event_f1_pooled"],
+        "frame_f1": summary["frame_f1"],
+        "exact_action_accuracy": summary["exact_action_accuracy"],
+        "null_share": summary["null_share"]["predicted"],
+        "null_share_true": summary["null_share"]["true"],
+        "calibration_error": confidence.get("expected_calibration_error"),
+    }
 
 
 def baselines(true: np.ndarray, true_deg: np.ndarray, segment: np.ndarray) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.actions import MINECRAFT
-from models.attention import PolicyState, Transformer
-from models.backbone import CategoricalHead, ImageEncoder, check_frames, dense, pixels
+from models.attention import MaskStyle, PolicyState, Transformer, check_memory
+from models.backbone import CategoricalHead, ImageEncoder, Norms, check_frames, check_temperature, dense, pixels
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
 KIND = "policy"
@@ -34,6 +34,8 @@ class PolicyConfig:
     """Frames in memory plus `timesteps`, as the release counts: 256 - 128 = 128 frames are seen, oneself included."""
     timesteps: int = 128
     """Frames per training chunk. Any number may be passed to `forward`."""
+    attention_mask_style: MaskStyle = "clipped_causal"
+    """"clipped_causal": the past and the present; "none": all of memory and chunk, what comes after too."""
     n_recurrence_layers: int = 4
     """Transformer blocks."""
     pointwise_ratio: int = 4
@@ -42,6 +44,12 @@ class PolicyConfig:
     """Multiplies `impala_chans`."""
     impala_chans: tuple[int, ...] = (16, 32, 32)
     """Channels of the Impala stacks before `impala_width`."""
+    group_norm_groups: int | None = 1
+    """Groups of the norms before the stacks' convolutions (`init_norm_kwargs`); None for no norms."""
+    post_pool_groups: int | None = 1
+    """Groups of the norms after the stacks' max-pools (`impala_kwargs`); None for no norms."""
+    use_pre_lstm_ln: bool = False
+    """A LayerNorm before the transformer. The released models have none."""
     temperature: float = 1.0
     """Logits are divided by it."""
     n_joint_buttons: int = MINECRAFT.n_joint_buttons
@@ -52,13 +60,8 @@ class PolicyConfig:
     def __post_init__(self) -> None:
         if self.hidsize % self.attention_heads:
             raise ValueError(f"expected attention_heads to divide hidsize {self.hidsize}, got {self.attention_heads}")
-        if self.attention_memory_size <= self.timesteps:
-            raise ValueError(
-                f"expected attention_memory_size > timesteps {self.timesteps}, got "
-                f"{self.attention_memory_size}; their difference is the policy's memory in frames"
-            )
-        if self.temperature <= 0:
-            raise ValueError(f"expected temperature > 0, got {self.temperature}")
+        check_memory(self.attention_mask_style, self.attention_memory_size, self.timesteps)
+        check_temperature(self.temperature)
 
     @property
     def maxlen(self) -> int:
@@ -72,20 +75,25 @@ class PolicyNet(nn.Module):
     def __init__(self, config: PolicyConfig):
         super().__init__()
         channels = [c * config.impala_width for c in config.impala_chans]
-        self.img_process = ImageEncoder(3, channels, config.hidsize, side=128, first_norm=False)
+        norms = Norms(config.group_norm_groups, config.post_pool_groups)
+        self.img_process = ImageEncoder(3, channels, config.hidsize, side=128, first_norm=False, norms=norms)
+        self.pre_lstm_ln = nn.LayerNorm(config.hidsize) if config.use_pre_lstm_ln else None
         self.recurrent_layer = Transformer(
             layers=config.n_recurrence_layers,
             hidsize=config.hidsize,
             heads=config.attention_heads,
             maxlen=config.maxlen,
             pointwise_ratio=config.pointwise_ratio,
+            mask_style=config.attention_mask_style,
         )
-        self.lastlayer = dense(config.hidsize, config.hidsize)
+        self.lastlayer = dense(config.hidsize, config.hidsize, normed=config.group_norm_groups is not None)
         self.final_ln = nn.LayerNorm(config.hidsize)
 
     def forward(self, frames: Tensor, first: Tensor, state: PolicyState) -> tuple[Tensor, PolicyState]:
         x = self.img_process(pixels(frames)).unflatten(0, frames.shape[:2])
-        x, state = self.recurrent_layer.causal(x, first, state)
+        if self.pre_lstm_ln is not None:
+            x = self.pre_lstm_ln(x)
+        x, state = self.recurrent_layer.remembering(x, first, state)
         return self.final_ln(self.lastlayer(F.relu(x))), state
 
 

@@ -1,6 +1,6 @@
 """Named complete model configs: a run names one of these instead of a row of flags.
 
-`idm_released` and `policy_1x`, `2x`, `3x` are OpenAI's sizes (482,330,046; 70,998,654; 248,495,294; 532,504,318
+`idm_vpt_released` and `policy_1x`, `2x`, `3x` are OpenAI's sizes (482,330,046; 70,998,654; 248,495,294; 532,504,318
 parameters; the 1x and 3x configs are inferred from their counts). The others are ours.
 """
 
@@ -28,7 +28,7 @@ def idm_vpt_small() -> IDMConfig:
     return IDMConfig(hidsize=2048, attention_heads=16, impala_width=4)
 
 
-def idm_released() -> IDMConfig:
+def idm_vpt_released() -> IDMConfig:
     """OpenAI's 4x_idm."""
     return IDMConfig(hidsize=4096, attention_heads=32, impala_width=16, temperature=4.0)
 

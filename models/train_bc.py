@@ -10,7 +10,6 @@ them learns to stand still. Null is decided after the transform to the policy's 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from models.actions import camera_is_used, camera_to_bins, null_mask, to_joint
 from models.attention import BlockState, PolicyState
 from models.dataset import Batch, Episode, EpisodeStreams
 from models.policy import joint_log_prob
-from models.training import Progress, Source, TrainConfig, TrainResult, train
+from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +43,9 @@ def bc_foundation() -> BCConfig:
         weight_decay=0.0625,
         batch=880,
         epochs=30,
-        device="cuda",
-        precision="bfloat16",
+        precision="auto",
         checkpoint_every=500,
+        checkpoint_seconds=1800,
     )
 
 
@@ -58,8 +57,8 @@ def bc_finetune() -> BCConfig:
         batch=16,
         epochs=2,
         clip_norm=5.0,
-        device="cuda",
         checkpoint_every=500,
+        checkpoint_seconds=1800,
     )
 
 
@@ -111,18 +110,18 @@ def train_bc(
     episodes: Sequence[Episode],
     model: nn.Module,
     config: BCConfig,
-    progress: Progress | None = None,
-    out_dir: Path | None = None,
+    where: Surroundings | None = None,
 ) -> TrainResult:
-    """Train a policy in place on labelled episodes.
+    """Train a policy in place on labelled episodes; every worker passes all of them.
 
-    `model` is a `Policy`, or one wrapped for data-parallel training; then each worker passes its own episodes, and an
-    `out_dir` of its own if it wants checkpoints. Raises ValueError if nothing is left to train on.
+    Raises ValueError if nothing is left to train on.
     """
+    where = where or Surroundings()
     rows = [kept_rows(episode, config.drop_null) for episode in episodes]
 
     def source(position: Any) -> Source:
-        return EpisodeStreams(episodes, config.window, config.batch, config.seed, rows, position)
+        return EpisodeStreams(episodes, config.window, config.batch, config.seed, rows, position, where.workers)
 
     steps = config.total_steps(sum(len(r) for r in rows))
-    return train(model, BCObjective(), source, config, total_steps=steps, out_dir=out_dir, progress=progress)
+    data = {"episodes": [[episode.id, len(kept)] for episode, kept in zip(episodes, rows, strict=True)]}
+    return train(model, BCObjective(), source, config, total_steps=steps, data=data, where=where)

@@ -7,11 +7,8 @@ unknown are seen but carry no loss.
     python -m models.train_idm --recordings DIR --held-out PLAYER [PLAYER ...] --recipe nano_cpu --out DIR
 """
 
-import argparse
-import json
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +19,10 @@ from torch import Tensor, nn
 from models import recipes
 from models.actions import BUTTONS, camera_to_bins
 from models.augment import AugmentConfig
-from models.dataset import Batch, Episode, RandomWindows, load_recordings, split_by_world
-from models.errors import BadRecording
+from models.dataset import Batch, Episode, RandomWindows
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.training import Progress, Source, TrainConfig, TrainResult, train
+from models.training import Source, Surroundings, TrainConfig, TrainResult, train
+from models.weights import config_to_dict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +40,15 @@ def train_nano_cpu() -> IDMTrainConfig:
     )
 
 
-def train_released() -> IDMTrainConfig:
+def train_vpt_small() -> IDMTrainConfig:
+    """For `recipes.idm_vpt_small` on one GPU and tens of hours of play: the paper's recipe at an eighth of its batch.
+
+    The learning rate shrinks by the root of that, and a warm-up and clipping guard the start. Not run to its end yet.
+    """
+    return replace(train_vpt_released(), learning_rate=0.001, batch=16, warmup_steps=100, clip_norm=1.0)
+
+
+def train_vpt_released() -> IDMTrainConfig:
     """The paper's values for its 0.5 B model, on 2,000 hours; 4 days on 32 A100 there."""
     return IDMTrainConfig(
         learning_rate=0.003,
@@ -52,16 +57,38 @@ def train_released() -> IDMTrainConfig:
         window=128,
         epochs=20,
         augment=AugmentConfig(),
-        device="cuda",
-        precision="bfloat16",
+        precision="auto",
         checkpoint_every=500,
+        checkpoint_seconds=1800,
     )
 
 
 RECIPES: dict[str, tuple[Callable[[], IDMConfig], Callable[[], IDMTrainConfig]]] = {
     "nano_cpu": (recipes.idm_nano_cpu, train_nano_cpu),
-    "released": (recipes.idm_released, train_released),
+    "vpt_small": (recipes.idm_vpt_small, train_vpt_small),
+    "vpt_released": (recipes.idm_vpt_released, train_vpt_released),
 }
+
+
+def fine_tuning(config: IDMTrainConfig) -> IDMTrainConfig:
+    """The same training made short, for weights that know the game: a tenth of the length, a fifth of the step size."""
+    steps = max(1, config.max_steps // 10) if config.max_steps else None
+    epochs = config.epochs / 10 if config.epochs else None
+    return replace(config, learning_rate=config.learning_rate / 5, max_steps=steps, epochs=epochs)
+
+
+def configure(
+    recipe: str, *, seed: int = 0, max_steps: int | None = None, tune: bool = False
+) -> tuple[IDMConfig, IDMTrainConfig]:
+    """Model and training of a recipe; `tune` makes it a fine-tuning, and `max_steps` has the last word.
+
+    Raises ValueError for a recipe that does not exist.
+    """
+    if recipe not in RECIPES:
+        raise ValueError(f"expected a recipe, one of {', '.join(sorted(RECIPES))}; got {recipe!r}")
+    make_model, make_training = RECIPES[recipe]
+    training = fine_tuning(make_training()) if tune else make_training()
+    return make_model(), replace(training, seed=seed, max_steps=max_steps or training.max_steps)
 
 
 def mirrored(batch: Batch, chosen: np.ndarray) -> Batch:
@@ -113,17 +140,17 @@ def train_idm(
     episodes: Sequence[Episode],
     model: InverseDynamicsModel,
     config: IDMTrainConfig,
-    out_dir: Path | None = None,
-    progress: Progress | None = None,
+    where: Surroundings | None = None,
 ) -> TrainResult:
-    """Train an IDM in place; `out_dir` takes the checkpoints. Raises ValueError if there is nothing to train on."""
+    """Train an IDM in place. Raises ValueError for nothing to train on, Diverged for a loss that is no number."""
+    where = where or Surroundings()
 
     def source(position: Any) -> Source:
-        return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0)
+        return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0, where.workers)
 
     steps = config.total_steps(sum(len(episode) for episode in episodes))
-    objective = IDMObjective(config.mirror)
-    return train(model, objective, source, config, total_steps=steps, out_dir=out_dir, progress=progress)
+    data = {"episodes": [[episode.id, len(episode)] for episode in episodes]}
+    return train(model, IDMObjective(config.mirror), source, config, total_steps=steps, data=data, where=where)
 
 
 def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:
@@ -132,84 +159,20 @@ def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:
     return InverseDynamicsModel(config)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, save and evaluate on the held-out worlds; the last line on standard output is one JSON summary."""
-    options = _parser().parse_args(arguments)
-    make_model_config, make_train_config = RECIPES[options.recipe]
-    config = replace(make_train_config(), max_seconds=options.max_seconds, seed=options.seed)
-    if options.max_steps:
-        config = replace(config, max_steps=options.max_steps)
-    try:
-        episodes, refused = load_recordings(options.recordings)
-        training, held_out = split_by_world(episodes, options.held_out)
-        model = new_model(make_model_config(), options.seed)
-        with _progress_bar() as progress:
-            result = train_idm(training, model, config, options.out, progress)
-    except ValueError as error:
-        print(f"train_idm: {error}", file=sys.stderr)
-        return 2
-    model.save(options.out)
-    summary = _write_results(options.out, model, held_out, refused, config, result)
-    print(json.dumps(summary))
-    return 0
-
-
-def _write_results(
-    out: Path,
-    model: InverseDynamicsModel,
-    held_out: list[Episode],
-    refused: dict[str, BadRecording],
-    config: IDMTrainConfig,
-    result: TrainResult,
-) -> dict[str, Any]:
-    """`training.json` and, with held-out worlds, `report.json` + `report.png` beside the model."""
-    from models.evaluate import evaluate_episodes, write_report  # imported late: plots are not needed for training
-
-    training = {"config": asdict(config), "steps": result.steps, "seconds": result.seconds, "history": result.history}
-    (out / "training.json").write_text(json.dumps(training, indent=1))
-    summary: dict[str, Any] = {"steps": result.steps, "seconds": round(result.seconds, 1), "loss": result.final_loss}
-    summary["refused"] = {name: error.reason for name, error in refused.items()}
-    if held_out:
-        report = evaluate_episodes(model, held_out)
-        write_report(report, out / "report.json")
-        overall = report["overall"]
-        summary |= {
-            "camera_r2": overall["camera"]["r2"]["mean"],
-            "event_f1": overall["event_f1"],
-            "joint_accuracy": overall["keypress_accuracy"]["joint"],
-        }
-    return summary
-
-
-class _progress_bar:
-    """A rich progress bar on standard error, as a `Progress` callback."""
-
-    def __enter__(self) -> Progress:
-        from rich.console import Console
-        from rich.progress import Progress as Bar
-        from rich.progress import TextColumn, TimeElapsedColumn
-
-        columns = (*Bar.get_default_columns(), TimeElapsedColumn(), TextColumn("loss {task.fields[loss]:.3f}"))
-        self.bar = Bar(*columns, console=Console(stderr=True))
-        self.bar.start()
-        task = self.bar.add_task("train_idm", total=None, loss=float("nan"))
-        return lambda step, total, m: self.bar.update(task, completed=step, total=total, loss=m["loss"])
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m models.train_idm", description=__doc__.split("\n")[0])
-    parser.add_argument("--recordings", type=Path, required=True, help="folder of NAME.mp4 + NAME.jsonl")
-    parser.add_argument("--held-out", nargs="*", default=[], help="players (worlds), or the beginning of their names")
-    parser.add_argument("--recipe", choices=sorted(RECIPES), default="nano_cpu")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the model, checkpoints and report")
-    parser.add_argument("--max-seconds", type=float, help="stop after this long, whatever the step")
-    parser.add_argument("--max-steps", type=int, help="steps of the run, instead of the recipe's")
-    parser.add_argument("--seed", type=int, default=0)
-    return parser
+def pretrained_model(config: IDMConfig, folder: Path) -> InverseDynamicsModel:
+    """The IDM in a folder, to be trained on. ValueError if its architecture is not that of `config`."""
+    model = InverseDynamicsModel.load(folder)
+    wanted, found = (config_to_dict(replace(c, temperature=1.0)) for c in (config, model.config))
+    if differences := [name for name in wanted if wanted[name] != found[name]]:
+        expected, got = (", ".join(f"{name} {values[name]}" for name in differences) for values in (wanted, found))
+        raise ValueError(
+            f"{folder}: expected weights of the recipe's architecture ({expected}), got {got}; "
+            "choose the recipe that these weights were made with, or start without weights"
+        )
+    return model
 
 
 if __name__ == "__main__":
+    from models.train_idm_cli import main
+
     raise SystemExit(main())

@@ -5,123 +5,30 @@ for a demonstration; the learning rate still decays to 0, by the clock, so the r
 
 All randomness of a step derives from (seed, step), and a source of batches hands out its
 position, so a run resumed from a checkpoint (`models.checkpoint`) gives the losses that the
-stopped one would have given.
+stopped one would have given. The same loop runs on one worker or on many (`models.parallel`).
 """
 
-import json
 import math
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from models.augment import AugmentConfig, augment_batch
-from models.checkpoint import newest, read_state, restore, write
+from models import checkpoint
+from models.augment import augment_batch
 from models.dataset import Batch
+from models.errors import Diverged
+from models.parallel import Workers
+from models.train_config import TrainConfig
+from models.train_types import Objective, Progress, Source, Surroundings, TrainResult
 
-Progress = Callable[[int, int, dict[str, float]], None]
-"""Called after each step with (step, total steps, metrics)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """What both trainings share. `train_idm` and `train_bc` have recipes with the paper's values."""
-
-    learning_rate: float
-    """Adam's step size at its highest; decays linearly to 0."""
-    batch: int
-    """Windows per step."""
-    window: int = 128
-    """Frames per window."""
-    max_steps: int | None = None
-    """Steps of the whole run; None takes `epochs`."""
-    epochs: float | None = None
-    """Passes over the training frames; ignored where `max_steps` is set."""
-    max_seconds: float | None = None
-    """Stop after this many seconds even if steps are left; None for no limit. Makes the run depend on the clock."""
-    warmup_steps: int = 0
-    """Steps over which the learning rate rises from 0."""
-    weight_decay: float = 0.0
-    """Coupled L2 (Adam, not AdamW), as in the paper."""
-    clip_norm: float | None = None
-    """Largest norm of the gradient; None for no clipping."""
-    augment: AugmentConfig | None = None
-    """Augmentation, one draw per window; None for none."""
-    seed: int = 0
-    """Seed of the order of windows and of the augmentation."""
-    log_every: int = 10
-    """Steps per row of the history; a row holds means over them."""
-    checkpoint_every: int = 0
-    """Steps between checkpoints; 0 for none. Needs an output folder."""
-    device: str = "cpu"
-    """torch device."""
-    precision: Literal["float32", "bfloat16"] = "float32"
-    """Type of the forward pass; weights and losses stay float32."""
-
-    def __post_init__(self) -> None:
-        if self.max_steps is None and self.epochs is None:
-            raise ValueError("training needs max_steps or epochs, got neither; set one in the config")
-        positive = ("learning_rate", "batch", "window", "max_steps", "epochs", "max_seconds", "clip_norm", "log_every")
-        for name in positive:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"training config: {name} must be above 0, got {value}")
-        for name in ("warmup_steps", "weight_decay", "checkpoint_every"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"training config: {name} must be 0 or more, got {getattr(self, name)}")
-
-    def total_steps(self, frames: int) -> int:
-        """Steps of the whole run over `frames` training frames."""
-        if self.max_steps is not None:
-            return self.max_steps
-        return max(1, math.ceil((self.epochs or 0) * frames / (self.batch * self.window)))
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a run did."""
-
-    history: list[dict[str, float]]
-    """One row per `log_every` steps: step, loss, learning_rate, grad_norm, seconds, and the objective's own figures."""
-    steps: int
-    seconds: float
-
-    @property
-    def final_loss(self) -> float:
-        """Mean loss of the last row."""
-        return self.history[-1]["loss"]
-
-
-class Source(Protocol):
-    """Endless batches. `position` is JSON-able and says which batch comes next."""
-
-    position: Any
-
-    def __iter__(self) -> Iterator[Batch]: ...
-
-    def __next__(self) -> Batch: ...
-
-
-class Objective(Protocol):
-    """What is minimised, and what it remembers from batch to batch."""
-
-    def loss(self, model: nn.Module, batch: Batch, device: str) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one batch, a scalar with a gradient, and figures for the history."""
-        ...
-
-    def memory(self) -> list[Tensor]:
-        """Tensors to keep in a checkpoint."""
-        ...
-
-    def remember(self, tensors: list[Tensor]) -> None:
-        """Take back what `memory` gave."""
-        ...
+__all__ = ["Objective", "Progress", "Source", "Surroundings", "TrainConfig", "TrainResult", "train"]
 
 
 @dataclass
@@ -129,36 +36,51 @@ class _Run:
     """The moving parts of one run."""
 
     model: nn.Module
+    called: nn.Module
     optimiser: torch.optim.Optimizer
     objective: Objective
     config: TrainConfig
+    identity: dict[str, Any]
     total: int
+    workers: Workers
     step: int = 0
     position: Any = None
-    seconds_before: float = 0.0
+    clock: float = 0.0
+    """Seconds behind the run, as all workers agreed after the last step."""
+    saved_at: float = 0.0
+    before: dict[str, float] = field(default_factory=lambda: {"seconds": 0.0, "cpu_seconds": 0.0})
     started: float = field(default_factory=time.monotonic)
+    cpu_started: float = field(default_factory=time.process_time)
     history: list[dict[str, float]] = field(default_factory=list)
     pending: list[dict[str, float]] = field(default_factory=list)
 
     @property
     def seconds(self) -> float:
-        return self.seconds_before + time.monotonic() - self.started
+        return self.before["seconds"] + time.monotonic() - self.started
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all workers: those of earlier processes count once, on the first worker."""
+        before = self.before["cpu_seconds"] if self.workers.rank == 0 else 0.0
+        return self.workers.total([before + time.process_time() - self.cpu_started])[0]
 
     @property
     def share_done(self) -> float:
         """Share of the run that lies behind, 0 to 1: by steps or by the clock, whichever is further."""
-        by_clock = self.seconds / self.config.max_seconds if self.config.max_seconds else 0.0
+        by_clock = self.clock / self.config.max_seconds if self.config.max_seconds else 0.0
         return min(1.0, max(self.step / self.total, by_clock))
 
-    def saved(self) -> dict[str, Any]:
-        """What a checkpoint keeps as JSON."""
-        names = ("step", "position", "seconds", "history", "pending")
-        return {name: getattr(self, name) for name in names} | {"config": self.identity()}
+    @property
+    def checkpoint_is_due(self) -> bool:
+        by_step = bool(self.config.checkpoint_every) and self.step % self.config.checkpoint_every == 0
+        pause = self.config.checkpoint_seconds
+        return by_step or (pause > 0 and self.clock - self.saved_at >= pause)
 
-    def identity(self) -> dict[str, Any]:
-        """The config fields that the numbers of a run depend on, JSON-able."""
-        free = ("max_seconds", "checkpoint_every", "device")
-        return json.loads(json.dumps({name: value for name, value in asdict(self.config).items() if name not in free}))
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps as JSON."""
+        names = ("step", "position", "history", "pending", "identity")
+        kept = {name: getattr(self, name) for name in names}
+        return kept | {"seconds": self.seconds, "cpu_seconds": self.cpu_seconds}
 
 
 def train(
@@ -168,59 +90,93 @@ def train(
     config: TrainConfig,
     *,
     total_steps: int,
-    out_dir: Path | None = None,
-    progress: Progress | None = None,
+    data: Mapping[str, Any] | None = None,
+    where: Surroundings | None = None,
 ) -> TrainResult:
-    """Train `model` in place; continues from the newest checkpoint in `out_dir` if there is one.
+    """Train `model` in place; continues from the newest checkpoint in `where.out_dir` if there is one.
 
-    `make_source(position)` gives the batches from a position on, or from the start for None.
-    Raises ValueError for a loss that is not finite or a checkpoint of another config.
+    `make_source(position)` gives this worker's part of the batches from a position on, or from the start for None.
+    `data` (JSON-able) says what is trained on; a checkpoint of other data is refused.
+    Raises Diverged for a loss or gradient that is not finite, ValueError for a checkpoint of another run.
     """
+    where, config = where or Surroundings(), config.on_this_machine()
+    run = _start(model, objective, config, total_steps, data or {}, where)
+    with closing(_prefetched(make_source(run.position), run)) as batches:
+        while run.step < total_steps and (run.share_done < 1.0 or run.step == 0):
+            batch, run.position = next(batches)
+            metrics = _step(run, batch)
+            _log(run, where)
+            if where.out_dir and run.checkpoint_is_due:
+                _save(run, where)
+            if where.progress is not None:
+                where.progress(run.step, total_steps, metrics)
+    _log(run, where, last=True)
+    if where.out_dir:
+        _save(run, where)
+    model.eval()
+    seconds, cpu_seconds = run.seconds, run.cpu_seconds
+    gpus = run.workers.size if config.device.startswith("cuda") else 0
+    return TrainResult(run.history, run.step, seconds, cpu_seconds, seconds * gpus)
+
+
+def _start(
+    model: nn.Module,
+    objective: Objective,
+    config: TrainConfig,
+    total_steps: int,
+    data: Mapping[str, Any],
+    where: Surroundings,
+) -> _Run:
+    """A run at its beginning, or where its newest checkpoint left it."""
     model.to(config.device).train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimiser = torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
-    run = _Run(model, optimiser, objective, config, total_steps)
-    folder = out_dir if config.checkpoint_every else None
-    if folder is not None:
-        _resume(run, newest(folder))
-    with closing(_prefetched(make_source(run.position), config, run.step)) as batches:
-        while run.step < total_steps and (run.share_done < 1.0 or run.step == 0):
-            batch, run.position = next(batches)
-            metrics = _step(run, batch, parameters)
-            if folder is not None and run.step % config.checkpoint_every == 0:
-                write(folder, run.step, model, optimiser, objective.memory(), run.saved())
-            if progress is not None:
-                progress(run.step, total_steps, metrics)
-    _log(run, last=True)
-    model.eval()
-    return TrainResult(run.history, run.step, run.seconds)
+    identity = {**config.content(), "log_every": config.log_every, "total_steps": total_steps, "data": dict(data)}
+    run = _Run(model, model, optimiser, objective, config, identity, total_steps, where.workers)
+    if where.out_dir and (folder := checkpoint.newest(where.out_dir)):
+        _resume(run, folder)
+    run.called = where.workers.wrapped(model)
+    return run
 
 
-def _resume(run: _Run, folder: Path | None) -> None:
-    """Continue from a checkpoint, if there is one."""
-    if folder is None:
-        return
-    state = read_state(folder)
-    if state["config"] != run.identity():
+def _resume(run: _Run, folder: Path) -> None:
+    """Continue from a checkpoint."""
+    state = checkpoint.read_state(folder)
+    if differences := [name for name in run.identity if state["identity"].get(name) != run.identity[name]]:
+        got, wanted = ({name: s.get(name) for name in differences} for s in (state["identity"], run.identity))
         raise ValueError(
-            f"{folder} was written by a run with another config {state['config']}, this one has "
-            f"{run.identity()}; use a new output folder or delete the checkpoints"
+            f"{folder} was written by a run with another config or other data: expected {str(wanted)[:300]}, "
+            f"got {str(got)[:300]}; use a new output folder or delete the checkpoints"
         )
-    memory = restore(folder, run.model, run.optimiser, run.config.device)
-    run.objective.remember(memory)
-    run.step, run.position, run.seconds_before = state["step"], state["position"], state["seconds"]
+    memory = checkpoint.restore(folder, run.model, run.optimiser, run.config.device)
+    run.objective.remember(run.workers.own(memory))
+    run.step, run.position, run.clock = state["step"], state["position"], state["seconds"]
+    run.saved_at, run.before = run.clock, {name: state[name] for name in ("seconds", "cpu_seconds")}
     run.history, run.pending = state["history"], state["pending"]
 
 
-def _prefetched(source: Source, config: TrainConfig, step: int) -> Generator[tuple[Batch, Any]]:
+def _save(run: _Run, where: Surroundings) -> None:
+    """Write a checkpoint; every worker takes part, the first one writes."""
+    assert where.out_dir is not None
+    memory, state = run.workers.gathered(run.objective.memory()), run.state()
+    run.saved_at = run.clock
+    if run.workers.rank == 0:
+        folder = checkpoint.write(where.out_dir, run.step, run.model, run.optimiser, memory, state)
+        if where.on_checkpoint is not None:
+            where.on_checkpoint(folder)
+
+
+def _prefetched(source: Source, run: _Run) -> Generator[tuple[Batch, Any]]:
     """Batches, augmented, with the position after each; the next one is prepared while the model works."""
+    config = run.config
 
     def prepare(step: int) -> tuple[Batch, Any]:
         batch = next(source)
-        frames = augment_batch(batch.frames, config.augment, config.seed, step)
+        frames = augment_batch(batch.frames, config.augment, config.seed, _own(step, run))
         return Batch(frames, batch.buttons, batch.camera_deg, batch.weight, batch.first), source.position
 
     with ThreadPoolExecutor(max_workers=1) as pool:
+        step = run.step
         ahead = pool.submit(prepare, step)
         while True:
             ready, step = ahead.result(), step + 1
@@ -228,31 +184,55 @@ def _prefetched(source: Source, config: TrainConfig, step: int) -> Generator[tup
             yield ready
 
 
-def _step(run: _Run, batch: Batch, parameters: list[nn.Parameter]) -> dict[str, float]:
+def _own(step: int, run: _Run) -> int:
+    """The step as this worker's random draws know it: workers must not all draw the same."""
+    return step + (run.workers.rank << 40)
+
+
+def _step(run: _Run, batch: Batch) -> dict[str, float]:
     """One optimiser step; returns its metrics."""
     config = run.config
-    torch.manual_seed(config.seed * 1_000_003 + run.step)
+    torch.manual_seed(_own(config.seed * 1_000_003 + run.step, run))
     rate = config.learning_rate * learning_rate_factor(run.step, config.warmup_steps, run.share_done)
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     run.optimiser.zero_grad(set_to_none=True)
     with torch.autocast(config.device.split(":")[0], torch.bfloat16, enabled=config.precision == "bfloat16"):
-        loss, metrics = run.objective.loss(run.model, batch, config.device)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise ValueError(
-            f"the loss is {value} at step {run.step}; expected a finite number. Lower learning_rate "
-            f"({config.learning_rate}), add warmup_steps or clip_norm, and look at the labels"
-        )
-    loss.backward()
+        loss, figures = run.objective.loss(run.called, batch, config.device)
+    metrics, share = _agreed(run, {"loss": float(loss.detach()), **figures}, float(batch.weight.sum()))
+    _check_finite(run, "loss", metrics["loss"])
+    (loss * share).backward()
     limit = config.clip_norm if config.clip_norm is not None else math.inf
-    norm = torch.nn.utils.clip_grad_norm_(parameters, limit)
+    norm = float(nn.utils.clip_grad_norm_(run.model.parameters(), limit))
+    _check_finite(run, "norm of the gradient", norm)
     run.optimiser.step()
     run.step += 1
-    metrics = {"loss": value, "learning_rate": rate, "grad_norm": float(norm), **metrics}
+    metrics = {"loss": metrics.pop("loss"), "learning_rate": rate, "grad_norm": norm, **metrics}
     run.pending.append(metrics)
-    _log(run)
     return metrics
+
+
+def _agreed(run: _Run, figures: dict[str, float], known: float) -> tuple[dict[str, float], float]:
+    """(figures over the whole batch, factor of this worker's loss); sets the clock.
+
+    A worker's loss is a mean over its `known` frames, and gradients are averaged over workers; the factor makes the
+    result the mean over all known frames of the batch, as a single worker has it.
+    """
+    if run.workers.size == 1:
+        run.clock = run.seconds
+        return figures, 1.0
+    *sums, seconds, total = run.workers.total([*(value * known for value in figures.values()), run.seconds, known])
+    run.clock = seconds / run.workers.size
+    total = max(total, 1e-6)
+    return dict(zip(figures, (value / total for value in sums), strict=True)), known * run.workers.size / total
+
+
+def _check_finite(run: _Run, what: str, value: float) -> None:
+    if not math.isfinite(value):
+        raise Diverged(
+            f"the {what} is {value} at step {run.step}; expected a finite number. Lower learning_rate "
+            f"({run.config.learning_rate}), add warmup_steps or clip_norm, and look at the labels"
+        )
 
 
 def learning_rate_factor(step: int, warmup_steps: int, share_done: float) -> float:
@@ -261,10 +241,12 @@ def learning_rate_factor(step: int, warmup_steps: int, share_done: float) -> flo
     return warm * (1.0 - share_done)
 
 
-def _log(run: _Run, last: bool = False) -> None:
+def _log(run: _Run, where: Surroundings, last: bool = False) -> None:
     """Close a row of the history when it is full, or at the end of the run."""
     if not run.pending or (len(run.pending) < run.config.log_every and not last):
         return
     means = {name: sum(m[name] for m in run.pending) / len(run.pending) for name in run.pending[0]}
-    run.history.append({"step": run.step, "seconds": round(run.seconds, 3), **means})
+    run.history.append({"step": run.step, "seconds": round(run.clock, 3), **means})
     run.pending.clear()
+    if where.on_row is not None:
+        where.on_row(run.history[-1])

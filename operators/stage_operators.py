@@ -197,7 +197,7 @@ class TrainFilterOperator(StageOperator):
 
 
 class TrainIdmOperator(StageOperator):
-    """Train the IDM on ground truth. `held_out`: worlds never trained on; `max_steps`: 0 means the recipe's."""
+    """Train the IDM on ground truth. `held_out`: worlds never trained on; `init`: `none`, `champion` or a version."""
 
     stage = "train_idm"
 
@@ -205,11 +205,13 @@ class TrainIdmOperator(StageOperator):
         self,
         *,
         recipe: str | None = None,
+        init: str | None = None,
         held_out: Sequence[str] | None = None,
         max_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(values={"recipe": recipe, "held_out": held_out, "max_steps": max_steps}, **kwargs)
+        given = {"recipe": recipe, "init": init, "held_out": held_out, "max_steps": max_steps}
+        super().__init__(values=given, **kwargs)
 
 
 class TakedownOperator(StageOperator):

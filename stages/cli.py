@@ -1,4 +1,4 @@
-"""The command line of every stage: `python -m stages.<name> --store URI ...`.
+"""The command line of every stage, `python -m stages.<name> --store URI ...`, and of the commands that only look.
 
 Progress goes to standard error; the last line on standard output is one JSON summary. Exit status 0 only if the run
 completed; quarantined units do not make a run fail, a broken service or a wrong configuration does.
@@ -9,9 +9,12 @@ import itertools
 import json
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
+from typing import Any
 
 from stages.errors import SmelterError
+from stages.pipeline import MODULES
 from stages.plan import Batch
 from stages.settings import load_settings
 from stages.stage import Context, Recipe, load_stage
@@ -37,6 +40,28 @@ def main(name: str, argv: list[str] | None = None) -> int:
         print(f"{name}: stopped; what was committed stays, run the same command to go on", file=sys.stderr)
         return 130
     print(json.dumps(summary), flush=True)
+    return 0
+
+
+def inspect(
+    name: str,
+    doc: str,
+    figures: Callable[[Context], dict[str, Any]],
+    text: Callable[[dict[str, Any]], str],
+    argv: list[str] | None = None,
+) -> int:
+    """Run a command that only looks at a store: print what `figures` found as `text`, or as JSON."""
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=doc.strip().split("\n")[0])
+    parser.add_argument("--store", help="file:///path or s3://bucket/prefix (SMELTER_STORE)")
+    parser.add_argument("--config", default="", help="JSON or a JSON file with sections by stage, as given to the run")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    args = parser.parse_args(argv)
+    try:
+        found = figures(Context(load_settings(store=args.store), Recipe.parse(args.config, MODULES[0])))
+    except SmelterError as error:
+        print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(found) if args.json else text(found))
     return 0
 
 
@@ -67,11 +92,11 @@ def _parser(name: str) -> argparse.ArgumentParser:
 def _config_help(config: type) -> str:
     """The config fields with their defaults and the first line of each field's docstring."""
     import ast
-    import inspect
     import textwrap
+    from inspect import getsource
 
     classes = [base for base in reversed(config.__mro__) if is_dataclass(base)]
-    trees = [ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body for base in classes]  # type: ignore[attr-defined]
+    trees = [ast.parse(textwrap.dedent(getsource(base))).body[0].body for base in classes]  # type: ignore[attr-defined]
     notes = {
         field.target.id: " ".join(str(doc.value.value).split())
         for body in trees

@@ -82,6 +82,11 @@ def compacted(stage: str, number: int) -> str:
     return f"{compacted_prefix(stage)}/{number:06d}.parquet"
 
 
+def checkpoints(stage: str, key: str) -> str:
+    """Folder of the checkpoints of a training that is under way: scratch that no record names."""
+    return f"{LEDGER}/{stage}/checkpoints/{key[:32]}"
+
+
 def quarantine_prefix(stage: str) -> str:
     return f"{QUARANTINE}/{stage}"
 

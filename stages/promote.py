@@ -14,6 +14,7 @@ from stages.ledger import Pointer
 from stages.registry import key_of, register
 from stages.settings import load_settings
 from stages.stage import Context
+from stages.training import MEASURED
 
 KINDS = ("idm", "filter", "policy")
 
@@ -37,20 +38,38 @@ def move(ctx: Context, kind: str, version: str, reason: str) -> Pointer:
 
 
 def add(ctx: Context, kind: str, folder: Path) -> str:
-    """Register a model that was made elsewhere; returns its digest.
+    """Register a model that was made elsewhere, with its card and report; returns its digest.
 
     Raises:
-        ConfigError: the folder holds no model of this kind.
+        ConfigError: the folder holds no model of this kind, or one that does not load; nothing is written.
     """
     from models.weights import read_description
 
     try:
         found = read_description(folder)["kind"]
-    except ValueError as error:
+        if found == kind:
+            _load(kind, folder)
+    except (ValueError, OSError) as error:
         raise ConfigError(f"--from-folder: {error}") from None
     if found != kind:
         raise ConfigError(f"--from-folder: expected a model of kind {kind!r} in {folder}, got {found!r}")
-    return register(ctx, kind, folder)[0]
+    return register(ctx, kind, folder, MEASURED)[0]
+
+
+def _load(kind: str, folder: Path) -> None:
+    """Read a model to see that its weights fit its configuration."""
+    if kind == "idm":
+        from models.idm import InverseDynamicsModel
+
+        InverseDynamicsModel.load(folder)
+    elif kind == "policy":
+        from models.policy import Policy
+
+        Policy.load(folder)
+    else:
+        from models.classifier import CleanClassifier
+
+        CleanClassifier.load(folder)
 
 
 def main(argv: list[str] | None = None) -> int:

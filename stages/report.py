@@ -3,17 +3,13 @@
 `python -m stages.report --store URI [--config JSON] [--json]` reads the ledger only; it starts nothing.
 """
 
-import argparse
-import json
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from stages.errors import ConfigError, SmelterError
+from stages.errors import ConfigError
 from stages.pipeline import MODULES
-from stages.settings import load_settings
-from stages.stage import Context, Recipe
+from stages.stage import Context
 
 
 def funnel(ctx: Context) -> dict[str, Any]:
@@ -59,7 +55,12 @@ def render(figures: dict[str, Any]) -> Iterator[str]:
         yield f"IDM, unseen world {', '.join(idm['held_out'])}"
         baseline = idm["joint_accuracy_always_released"]
         yield f"  joint accuracy  {idm['joint_accuracy']:.1%} (always released: {baseline:.1%})"
-        yield f"  camera R2       {idm['camera_r2']:.3f}; event F1 {idm['event_f1']:.3f} (presses and releases, pooled)"
+        camera_r2, event_f1 = (_figure(idm[name]) for name in ("camera_r2", "event_f1_pooled"))
+        yield f"  camera R2       {camera_r2}; event F1 {event_f1} (presses and releases, pooled)"
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _records(ctx: Context, stage: str) -> list[Any]:
@@ -85,20 +86,9 @@ def _pointer_info(ctx: Context, name: str) -> dict[str, Any]:
     return {**pointer.info, "digest": pointer.target[:16]} if pointer else {}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m stages.report", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--store", help="file:///path or s3://bucket/prefix (SMELTER_STORE)")
-    parser.add_argument("--config", default="", help="JSON or a JSON file with sections by stage, as given to the run")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    args = parser.parse_args()
-    try:
-        figures = funnel(Context(load_settings(store=args.store), Recipe.parse(args.config, "filter")))
-    except SmelterError as error:
-        print(f"report: {type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(figures) if args.json else "\n".join(render(figures)))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    import sys
+
+    from stages.cli import inspect
+
+    sys.exit(inspect("report", __doc__ or "", funnel, lambda figures: "\n".join(render(figures))))

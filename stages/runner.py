@@ -81,7 +81,7 @@ def _outcomes(stage: Stage[Any], ctx: Context, units: list[Unit], ray: str) -> I
         yield from (process_unit(stage, ctx, unit) for unit in units)
         return
     with _Cluster() as cluster:
-        yield from _Fan(stage, ctx, cluster.workers_for(stage, ctx, len(units)), cluster.worker(stage)).run(units)
+        yield from _Fan(stage, ctx, cluster.workers_for(stage, ctx, len(units)), cluster.worker(stage, ctx)).run(units)
 
 
 def _check_breaker(progress: StageProgress, outcome: Outcome) -> None:
@@ -115,15 +115,19 @@ class _Cluster:
         self.has_gpu = self.total.get("GPU", 0) > 0
         return self
 
-    def worker(self, stage: Stage[Any]) -> dict[str, float]:
-        """What one actor takes: GPUs where there are any, else CPUs, at most all of them."""
+    def worker(self, stage: Stage[Any], ctx: Context) -> dict[str, float]:
+        """What one actor takes: GPUs where there are any, else CPUs, at most all of them; one that leads, nothing."""
+        if stage.resources.leads and ctx.settings.train_workers > 1:
+            return {"num_cpus": 0}
         if self.has_gpu and stage.resources.gpus:
             return {"num_gpus": stage.resources.gpus, "num_cpus": 0}
         return {"num_cpus": min(stage.resources.cpus, self.total.get("CPU", 1))}
 
     def workers_for(self, stage: Stage[Any], ctx: Context, units: int) -> int:
         """As many workers as the cluster holds and the units can feed."""
-        worker = self.worker(stage)
+        worker = self.worker(stage, ctx)
+        if not any(worker.values()):
+            return 1
         room = int(
             self.total["GPU"] / worker["num_gpus"] if "num_gpus" in worker else self.total["CPU"] / worker["num_cpus"]
         )

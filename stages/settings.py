@@ -44,6 +44,7 @@ class Settings(BaseSettings):
         description="file that holds the Ray token; empty means no token",
     )
     max_workers: int = Field(default=0, ge=0, description="Ray actors per stage; 0 means as many as the cluster holds")
+    train_workers: int = Field(default=1, ge=1, description="workers that train one model together, through Ray Train")
     allow_private_hosts: bool = Field(default=False, description="let scrape fetch from private and loopback hosts")
     proxy: SecretStr = Field(
         default=SecretStr(""), description="http(s) or socks5 proxy URL that scrape goes through; may be private"

@@ -47,8 +47,8 @@ class Shard(Stage[ShardConfig]):
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         records = ctx.committed("ingest" if self.config.labels == "truth" else "label")
-        origins = _origins(ctx)
-        clips = [_clip_entry(record, origins.get(record.info["video_id"], {})) for record in records]
+        known = origins(ctx)
+        clips = [_clip_entry(record, known.get(record.info["video_id"], {})) for record in records]
         count = _bucket_count(sum(clip["rows"] for clip in clips), self.config.rows_per_shard)
         buckets: dict[int, list[dict[str, Any]]] = {}
         for clip in sorted(clips, key=lambda clip: clip["clip_id"]):
@@ -100,7 +100,7 @@ def _bucket_count(rows: int, rows_per_shard: int) -> int:
     return count
 
 
-def _origins(ctx: Context) -> dict[str, dict[str, Any]]:
+def origins(ctx: Context) -> dict[str, dict[str, Any]]:
     """Where each video came from, by video id: what a takedown or a licence question needs."""
     origins: dict[str, dict[str, Any]] = {}
     for stage in ("scrape", "ingest"):

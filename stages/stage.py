@@ -47,6 +47,8 @@ class Resources:
     cpus: float = 1.0
     gpus: float = 0.0
     """GPUs per worker where the cluster has any; without GPUs the worker takes `cpus` instead."""
+    leads: bool = False
+    """The worker only leads others that it starts through Ray, where `settings.train_workers` asks for several."""
     units_per_call: int = 1
     """Units handed to a worker at a time; more for short units, so that the hand-over does not dominate."""
 
@@ -224,5 +226,6 @@ class Context:
             folder.mkdir(parents=True, exist_ok=True)
             for key in self.store.keys(paths.model(kind, version, "").rstrip("/")):
                 (folder / key.rsplit("/", 1)[1]).write_bytes(self.store.get(key))
-            (folder / "complete").touch()
+            if (folder / "model.json").exists():
+                (folder / "complete").touch()
         return folder

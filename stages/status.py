@@ -3,16 +3,11 @@
 `python -m stages.status --store URI [--config JSON]`. Starts no Ray, reads no video; safe at any time.
 """
 
-import argparse
-import json
-import sys
 from dataclasses import replace
 from typing import Any
 
-from stages.errors import ConfigError, SmelterError
-from stages.pipeline import MODULES
+from stages.errors import ConfigError
 from stages.plan import make_plan
-from stages.settings import load_settings
 from stages.stage import Context, Recipe
 
 ORDER = (
@@ -48,22 +43,8 @@ def _plan(ctx: Context, name: str) -> dict[str, Any]:
     return {**counts, "blocked": ""}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m stages.status", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--store", help="file:///path or s3://bucket/prefix (SMELTER_STORE)")
-    parser.add_argument("--config", default="", help="JSON or a JSON file with sections by stage, as given to the run")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    args = parser.parse_args()
-    try:
-        rows = status(Context(load_settings(store=args.store), Recipe.parse(args.config, MODULES[0])))
-    except SmelterError as error:
-        print(f"status: {type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    print(json.dumps(rows) if args.json else _table(rows))
-    return 0
-
-
-def _table(rows: dict[str, dict[str, Any]]) -> str:
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """The plan as text for a person."""
     lines = [f"{'stage':<13} {'wanted':>7} {'done':>7} {'open':>7} {'held':>7}"]
     for name, row in rows.items():
         note = f"  {row['blocked']}" if row["blocked"] else ""
@@ -72,4 +53,8 @@ def _table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    import sys
+
+    from stages.cli import inspect
+
+    sys.exit(inspect("status", __doc__ or "", status, table))

@@ -1,12 +1,13 @@
 """Train the inverse dynamics model on contractor ground truth (paper, section 4.1 and Appendix D).
 
-In: the `ground_truth` snapshot. Out: models/idm/<digest>/ with weights, a report on worlds it never saw and a card; the
-`idm` pointer moves only if the new model beats the champion on those worlds. Splits are by world, never by frame.
+In: the `ground_truth` snapshot. Out: models/idm/<digest>/ with weights, a report on worlds it never saw, a card and
+TensorBoard events; the `idm` pointer moves only if the new model beats the champion on those worlds. Splits are by
+world, never by frame. A run that was killed goes on from its last checkpoint.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,26 +15,33 @@ from stages.errors import ConfigError
 from stages.records import digest
 from stages.registry import decide, promote, register
 from stages.snapshot import load_snapshot, read_episodes
-from stages.stage import Context, Resources, Result, Stage, Unit
+from stages.stage import Context, Resources, Result, Unit
+from stages.training import MEASURED, TrainingStage, origin_of, user_errors
 
 if TYPE_CHECKING:
     from models.dataset import Episode
-    from models.idm import InverseDynamicsModel
+    from models.idm import IDMConfig, InverseDynamicsModel
+    from models.parallel import Workers
+    from models.train_idm import IDMTrainConfig
+    from models.training import TrainResult
 
 HELD_OUT_SHARE = 0.2
 """Share of the worlds held out when none are named."""
+METRIC = "minus held-out loss, nats per frame"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainIdmConfig:
-    """What is trained, and on which worlds it is tested."""
+    """What is trained, and on which worlds it is tested. The work key holds the values that a recipe stands for."""
 
-    recipe: str = "nano_cpu"
+    recipe: str = field(default="nano_cpu", metadata={"key": False})
     """Named model and training configuration (`models.train_idm.RECIPES`)."""
+    init: str = field(default="none", metadata={"key": False})
+    """Where the weights start: `none`, `champion` (if there is one), or a registered model's version."""
     held_out: tuple[str, ...] = ()
     """Worlds (player names, or their beginnings) that are never trained on; empty picks a fifth by hash."""
-    max_steps: int = 0
-    """Steps of the run; 0 means the recipe's."""
+    max_steps: int = field(default=0, metadata={"key": False})
+    """Steps of the run; 0 means the recipe's, or a tenth of them where the weights start from a model."""
     seed: int = 0
     """Seed of the weights, the windows and the augmentation."""
 
@@ -42,107 +50,190 @@ class TrainIdmConfig:
             raise ConfigError(f"train_idm.max_steps: expected 0 or more, got {self.max_steps}")
 
 
-class TrainIdm(Stage[TrainIdmConfig]):
+@dataclass(frozen=True)
+class Trained:
+    """A training that came to its end."""
+
+    model: "InverseDynamicsModel"
+    config: "IDMTrainConfig"
+    result: "TrainResult"
+    training: "list[Episode]"
+    held_out: "list[Episode]"
+
+
+class TrainIdm(TrainingStage[TrainIdmConfig]):
     """One unit is one training run."""
 
     name = "train_idm"
-    version = 1
+    version = 2
     Config = TrainIdmConfig
-    resources = Resources(cpus=2, gpus=1)
+    resources = Resources(cpus=2, gpus=1, leads=True)
 
     def units(self, ctx: Context) -> Iterator[Unit]:
         snapshot = load_snapshot(ctx, "truth")
         if not snapshot.totals["rows"]:
             raise ConfigError("expected ground truth to train on, got an empty snapshot; run `python -m stages.ingest`")
-        key = self.work_key(snapshot.digest)
-        yield Unit(digest("idm", key)[:20], key, {"snapshot": snapshot.digest})
+        start = self._start(ctx, snapshot.digest)
+        key = self._key(snapshot.digest, start)
+        yield Unit(digest("idm", key)[:20], key, {"snapshot": snapshot.digest, "start": start})
+
+    def _start(self, ctx: Context, snapshot: str) -> str:
+        """Version of the model whose weights are the start; empty for none.
+
+        A champion that this very training made is no new start, or each run would find the next one to do.
+        """
+        if self.config.init == "none":
+            return ""
+        if self.config.init != "champion":
+            return ctx.model_digest("idm", self.config.init)
+        champion = ctx.ledger.pointer("idm")
+        if champion is None:
+            return ""
+        for record in ctx.ledger.records(self.name).values():
+            start = str(record.inputs.get("start", ""))
+            if record.info["model"] == champion.target and record.key == self._key(snapshot, start):
+                return start
+        return champion.target[:12]
+
+    def _key(self, snapshot: str, start: str) -> str:
+        from models.weights import config_to_dict
+
+        model, training = self._configure(start)
+        return self.work_key(snapshot, start, config_to_dict(model), training.content())
+
+    def _configure(self, start: str) -> "tuple[IDMConfig, IDMTrainConfig]":
+        from models.train_idm import configure
+
+        with user_errors("train_idm.recipe"):
+            steps = self.config.max_steps or None
+            return configure(self.config.recipe, seed=self.config.seed, max_steps=steps, tune=bool(start))
+
+    def fit(self, unit: Unit, ctx: Context, workers: "Workers") -> Trained:
+        from models.train_idm import new_model, pretrained_model, train_idm
+
+        start = unit.inputs["start"]
+        model_config, config = self._configure(start)
+        folder = ctx.fetch_model("idm", start) if start else None
+        model = pretrained_model(model_config, folder) if folder else new_model(model_config, config.seed)
+        episodes = list(read_episodes(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"])))
+        training, held_out = split(episodes, self.config.held_out, _seen_by(folder))
+        with self.surroundings(unit, ctx, workers) as where:
+            return Trained(model, config, train_idm(training, model, config, where), training, held_out)
 
     def process(self, unit: Unit, ctx: Context, prepared: Any = None) -> Result:
         from models.evaluate import evaluate_episodes, write_report
 
-        episodes = list(read_episodes(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"])))
-        training, held_out = _split(episodes, self.config.held_out)
-        model, settings, result = _fit(self.config, training)
-        comparison = _compare(ctx, model, held_out, settings.window)
-        report = evaluate_episodes(model, held_out)
-        with ctx.workspace() as name:
-            folder = Path(name)
-            model.save(folder)
-            write_report(report, folder / "report.json")
-            worlds = sorted({episode.world for episode in held_out})
-            _write_card(folder, unit, worlds, comparison, report, result)
-            version, outputs = register(ctx, "idm", folder)
+        with user_errors(self.name):
+            champion = Champion(ctx)
+            done = self.trained(unit, ctx)
+            comparison = champion.compare(done.model, done.held_out, done.config.window)
+            report = evaluate_episodes(done.model, done.held_out)
+            with ctx.workspace() as name:
+                folder = Path(name)
+                done.model.save(folder)
+                write_report(report, folder / "report.json")
+                self._write_card(ctx, unit, done, report, comparison, folder)
+                version, outputs = register(ctx, "idm", folder, MEASURED)
+        worlds = sorted({episode.world for episode in done.held_out})
         info = {"model": version, "snapshot": unit.inputs["snapshot"], "comparison": comparison, "held_out": worlds}
-        return Result(outputs, {**info, "accuracy": headline(report)})
+        return Result(outputs, {**info, "accuracy": accuracy(report)})
+
+    def _write_card(
+        self, ctx: Context, unit: Unit, done: Trained, report: dict[str, Any], compared: dict[str, Any], folder: Path
+    ) -> None:
+        from models.card import write_card
+        from models.idm_card import data_of, idm_card
+        from models.logbook import write_events
+
+        origin = origin_of(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"]))
+        data = data_of(done.training, done.held_out, **origin)
+        card = idm_card(
+            done.model,
+            done.config,
+            done.result,
+            report,
+            recipe=self.config.recipe,
+            start=unit.inputs["start"],
+            data=data,
+            comparison=compared,
+            command=self.command(),
+        )
+        write_card(folder, card)
+        write_events(done.result.history, folder)
+        (folder / "history.json").write_text(json.dumps(done.result.history, indent=1))
+
+    def unkeyed(self) -> dict[str, Any]:
+        return {name: getattr(self.config, name) for name in ("recipe", "init", "max_steps")}
 
     def finish(self, ctx: Context, counts: dict[str, int]) -> dict[str, Any]:
         records = self.committed(ctx)
+        self.clean_up(ctx, records)
         return {**promote(ctx, "idm", records), **(records[-1].info["accuracy"] if records else {})}
 
 
-def headline(report: dict[str, Any]) -> dict[str, Any]:
-    """The few figures of a report that a person asks for first, with their baselines beside them."""
-    overall, baselines = report["overall"], report["baselines"]
-    return {
-        "joint_accuracy": overall["keypress_accuracy"]["joint"],
-        "camera_r2": overall["camera"]["r2"]["mean"],
-        "event_f1": overall["event_f1_pooled"],
-        "joint_accuracy_always_released": baselines["always_released"]["keypress_accuracy"]["joint"],
-    }
+class Champion:
+    """The present champion, read before hours of training show that it cannot be."""
+
+    def __init__(self, ctx: Context) -> None:
+        self.pointer = ctx.ledger.pointer("idm")
+        self.folder = ctx.fetch_model("idm", self.pointer.target) if self.pointer else None
+        self.model = self._load() if self.folder else None
+
+    def _load(self) -> "InverseDynamicsModel":
+        from models.idm import InverseDynamicsModel
+
+        assert self.folder is not None
+        try:
+            return InverseDynamicsModel.load(self.folder)
+        except ValueError as error:
+            raise ConfigError(
+                f"expected a champion idm that can be compared with, got one that cannot be read: {error}; "
+                "move the pointer to another with `python -m stages.promote --kind idm --to VERSION`"
+            ) from error
+
+    def compare(self, model: "InverseDynamicsModel", held_out: "list[Episode]", window: int) -> dict[str, Any]:
+        """The new model against the champion on the same worlds: those that neither was trained on, if there are any.
+
+        What the champion knew of the worlds that were used is part of the decision.
+        """
+        from models.held_out import idm_loss
+
+        known = _seen_by(self.folder)
+        judged = [episode for episode in held_out if episode.world not in known] or held_out
+        worlds = sorted({episode.world for episode in judged})
+        test = {"test": digest(window, sorted(episode.id for episode in judged))[:16], "worlds": worlds}
+        test["champion_trained_on"] = sorted(known & set(worlds))
+        rival = -idm_loss(self.model, judged, window) if self.model else None
+        return decide(-idm_loss(model, judged, window), self.pointer, rival, METRIC, **test)
 
 
-def _split(episodes: "list[Episode]", held_out: tuple[str, ...]) -> "tuple[list[Episode], list[Episode]]":
+def _seen_by(folder: Path | None) -> set[str]:
+    """Worlds that a model was trained on, by its card."""
+    from models.card import read_card
+
+    return set(read_card(folder).get("data", {}).get("trained_on_worlds", ())) if folder else set()
+
+
+def accuracy(report: dict[str, Any]) -> dict[str, Any]:
+    """The few figures of a report that a run's summary shows, with a baseline beside them."""
+    overall = report["headline"]["overall"]
+    names = ("joint_accuracy", "micro_accuracy", "camera_r2", "event_f1", "event_f1_pooled", "calibration_error")
+    baseline = overall["always_released"]["joint_accuracy"]
+    return {name: overall["model"][name] for name in names} | {"joint_accuracy_always_released": baseline}
+
+
+def split(
+    episodes: "list[Episode]", held_out: tuple[str, ...], seen: Collection[str] = ()
+) -> "tuple[list[Episode], list[Episode]]":
+    """(training, held out) by world. Unnamed, a fifth of the worlds by hash, first of those not `seen` by the start."""
     from models.dataset import split_by_world
 
-    worlds = sorted({episode.world for episode in episodes}, key=digest)
+    worlds = sorted({episode.world for episode in episodes}, key=lambda world: (world in seen, digest(world)))
     names = held_out or tuple(worlds[: max(1, round(HELD_OUT_SHARE * len(worlds)))])
     try:
         return split_by_world(episodes, names)
     except ValueError as error:
         raise ConfigError(f"train_idm.held_out: {error}; ingest more worlds or hold out others") from None
-
-
-def _fit(config: TrainIdmConfig, training: "list[Episode]") -> Any:
-    from models.train_idm import RECIPES, new_model, train_idm
-    from stages.progress import StepReporter
-
-    if config.recipe not in RECIPES:
-        raise ConfigError(f"train_idm.recipe: expected one of {', '.join(sorted(RECIPES))}, got {config.recipe!r}")
-    make_model_config, make_train_config = RECIPES[config.recipe]
-    settings = replace(make_train_config(), seed=config.seed)
-    if config.max_steps:
-        settings = replace(settings, max_steps=config.max_steps)
-    model = new_model(make_model_config(), config.seed)
-    return model, settings, train_idm(training, model, settings, progress=StepReporter("train_idm", "steps"))
-
-
-def _compare(ctx: Context, model: "InverseDynamicsModel", held_out: "list[Episode]", window: int) -> dict[str, Any]:
-    """The new model against the champion, on the same worlds that neither may have been trained on."""
-    from models.held_out import idm_loss
-    from models.idm import InverseDynamicsModel
-
-    champion = ctx.ledger.pointer("idm")
-    rival = None
-    if champion is not None:
-        rival = -idm_loss(InverseDynamicsModel.load(ctx.fetch_model("idm", champion.target)), held_out, window)
-    return decide(-idm_loss(model, held_out, window), champion, rival, "minus held-out loss, nats per frame")
-
-
-def _write_card(
-    folder: Path, unit: Unit, worlds: list[str], comparison: dict[str, Any], report: dict[str, Any], result: Any
-) -> None:
-    figures = headline(report)
-    card = {"snapshot": unit.inputs["snapshot"], "held_out": worlds, "steps": result.steps, **figures}
-    card |= {"train_loss": result.final_loss, "comparison": comparison}
-    (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True))
-    rows = "\n".join(
-        f"| {name.replace('_', ' ')} | {value:.4f} |" for name, value in figures.items() if value is not None
-    )
-    source = f"Trained {result.steps} steps on ground truth `{card['snapshot']}`"
-    (folder / "card.md").write_text(
-        f"# Inverse dynamics model\n\n{source}; tested on worlds it never saw: {', '.join(worlds)}.\n\n"
-        f"| figure | value |\n|---|---|\n{rows}\n\nAll figures: `report.json`.\n"
-    )
 
 
 STAGE = TrainIdm

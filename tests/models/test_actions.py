@@ -78,6 +78,12 @@ def test_inventory_excludes_the_camera() -> None:
     assert (buttons[0], camera[0]) == (8640, 60)
 
 
+def test_the_camera_beside_inventory_is_passed_on_as_released() -> None:
+    """The released decoding silences the camera where the joint action says so, and inventory says nothing."""
+    _, bins = actions.from_joint(np.array([8640, 0, 1]), np.array([3, 3, 3]))
+    assert bins.tolist() == [[0, 3], [5, 5], [0, 3]]
+
+
 def test_null_is_decided_in_the_policys_action_space() -> None:
     frames = np.concatenate([pressed(), pressed("forward", "back"), pressed("hotbar.3"), pressed(), pressed("jump")])
     bins = np.array([[5, 5], [5, 5], [5, 5], [5, 6], [5, 5]])
@@ -119,7 +125,7 @@ def test_wrong_input_is_named() -> None:
         actions.bins_to_camera(np.array([[0, 11]]))
     with pytest.raises(ValueError, match=r"joint_buttons in 0\.\.8640"):
         actions.from_joint(np.array([8641]), np.array([60]))
-    with pytest.raises(ValueError, match="finite"):
+    with pytest.raises(ValueError, match="got NaN"):
         actions.camera_to_bins(np.array([[np.nan, 0.0]]))
 
 

@@ -1,6 +1,7 @@
 """OpenAI's files to ours: what fits is converted, everything else is one clear error and writes nothing."""
 
 import copy
+import dataclasses
 import json
 import pickle
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from models import recipes
 from models.convert import convert, main, model_config
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.policy import Policy, PolicyConfig
@@ -82,7 +84,7 @@ def test_a_policy_is_converted_from_the_command_line(tmp_path: Path, capsys: pyt
     model, weights = released_files(tmp_path, POLICY_NET, Policy(config).state_dict())
     assert main(["--model", str(model), "--weights", str(weights), "--out", str(tmp_path / "out")]) == 0
     summary = json.loads(capsys.readouterr().out)
-    assert (summary["kind"], summary["ignored"]) == ("policy", [])
+    assert (summary["kind"], summary["ignored"]) == ("policy", ["diff_mlp_embedding"])
     assert Policy.load(tmp_path / "out").config == config
 
 
@@ -101,26 +103,59 @@ def test_released_settings_are_read_by_name() -> None:
     }
     del net["impala_chans"]
     config = model_config(net, 4.0, where="test")
-    assert config == IDMConfig(hidsize=4096, attention_heads=32, impala_width=16, temperature=4.0)
+    released = recipes.idm_released()
+    assert config == dataclasses.replace(released, attention_memory_size=128)
+    assert isinstance(config, IDMConfig)
+    assert config.maxlen == released.maxlen == 0
+
+
+def test_what_the_description_leaves_out_is_as_the_release_assumes() -> None:
+    """Widths 512 and 8 heads, one block, a norm before the transformer, no norms elsewhere."""
+    net = {"recurrence_type": "transformer", "timesteps": 128, "img_shape": [128, 128, 3]}
+    config = model_config(net, 1.0, where="test")
+    assert isinstance(config, PolicyConfig)
+    assert (config.hidsize, config.attention_heads, config.n_recurrence_layers) == (512, 8, 1)
+    assert (config.pointwise_ratio, config.impala_width, config.impala_chans) == (4, 1, (16, 32, 32))
+    assert (config.attention_memory_size, config.attention_mask_style) == (2048, "clipped_causal")
+    assert (config.group_norm_groups, config.post_pool_groups, config.use_pre_lstm_ln) == (None, None, True)
+
+
+def test_a_fractional_width_is_rounded_down_as_released() -> None:
+    config = model_config(POLICY_NET | {"impala_width": 0.7, "impala_chans": [4, 5]}, 1.0, where="test")
+    assert (config.impala_width, config.impala_chans) == (1, (2, 3))
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"recurrence_type": "lstm"}, "expected recurrence_type 'transformer', got 'lstm'"),
-        ({"attention_mask_style": "clipped_causal"}, "expected attention_mask_style 'none'"),
-        ({"attention_memory_size": 8}, "expected attention_memory_size 4, got '8'"),
-        ({"use_pre_lstm_ln": True}, "use_pre_lstm_ln"),
+        ({"attention_mask_style": "causal"}, r"x\.model: expected attention_mask_style .* got 'causal'"),
+        (
+            {"attention_mask_style": "clipped_causal"},
+            r"x\.model: expected attention_memory_size > timesteps 4 .* got 4",
+        ),
+        ({"attention_memory_size": 3}, "expected attention_memory_size >= timesteps 4 .* got 3"),
+        ({"attention_memory_size": 8}, r"b_nd is \(10, 0\), expected \(10, 4\)"),
+        ({"use_pre_lstm_ln": True}, r"missing net\.pre_lstm_ln\.weight"),
+        ({"use_pre_lstm_ln": "yes"}, "use_pre_lstm_ln"),
+        ({"recurrence_is_residual": False}, "recurrence_is_residual"),
+        ({"impala_width": 0.2}, "impala_chans times impala_width"),
+        ({"impala_width": float("nan")}, "impala_width"),
         ({"hidsize": 10**12}, "hidsize"),
         ({"hidsize": "16"}, "hidsize"),
         ({"n_recurrence_layers": True}, "n_recurrence_layers"),
         ({"hidsize": 15}, "attention_heads"),
-        ({"impala_kwargs": {}}, "impala_kwargs"),
+        ({"impala_kwargs": {}}, r"extra net\.img_process\.cnn\.stacks\.0\.n\.weight"),
+        ({"impala_kwargs": {"pool": False}}, "impala_kwargs"),
+        ({"impala_kwargs": {"post_pool_groups": 3}}, "expected 3 norm groups to divide"),
         ({"impala_chans": []}, "impala_chans"),
         ({"init_norm_kwargs": {"batch_norm": True}}, "init_norm_kwargs"),
         ({"img_shape": [64, 64, 3]}, "img_shape"),
         ({"img_statistics": "stats.npz"}, "img_statistics"),
-        ({"conv3d_params": {"inchan": 3, "outchan": 3, "kernel_size": [5, 3, 3], "padding": [2, 1, 1]}}, "kernel_size"),
+        ({"img_shape": [128, 128, 8]}, "img_shape"),
+        ({"conv3d_params": {"inchan": 3, "outchan": 3, "kernel_size": [5, 3, 3], "padding": [2, 1, 1]}}, "3, 5, 3, 3"),
+        ({"conv3d_params": {"inchan": 3, "outchan": 3, "kernel_size": [5, 1, 3], "padding": [2, 0, 1]}}, "kernel_size"),
+        ({"conv3d_params": {"inchan": 3, "outchan": 3, "kernel_size": [4, 1, 1], "padding": [2, 0, 0]}}, "kernel_size"),
         ({"conv3d_params": {"inchan": 3}}, "conv3d_params"),
     ],
 )

@@ -44,7 +44,7 @@ def test_log_probabilities_equal_the_released_code(tmp_path: Path) -> None:
 def test_released_size_and_names() -> None:
     """100 tensors, 482,330,046 parameters, and the dead ones where the released file has them."""
     with torch.device("meta"):
-        released = InverseDynamicsModel(recipes.idm_released())
+        released = InverseDynamicsModel(recipes.idm_vpt_released())
     shapes = {name: tuple(tensor.shape) for name, tensor in released.state_dict().items()}
     assert sum(parameter.numel() for parameter in released.parameters()) == 482_330_046
     assert len(shapes) == 100
@@ -70,7 +70,7 @@ def test_rows_of_a_batch_do_not_meet(config: IDMConfig) -> None:
     idm, both = model(config), frames(2, 6)
     with torch.no_grad():
         together, alone = idm(both), idm(both[1:])
-    torch.testing.assert_close(together["buttons"][1:], alone["buttons"], atol=1e-5, rtol=0)
+    torch.testing.assert_close(together["buttons"][1:], alone["buttons"], atol=1e-4, rtol=0)
 
 
 def test_transformer_has_no_positions() -> None:

@@ -96,6 +96,34 @@ def test_calibration_error_of_an_honest_and_of_a_boastful_model() -> None:
     assert metrics.calibration_error(np.full(1000, 1.0), correct) == pytest.approx(0.3)
 
 
+def test_reliability_tells_where_the_confidence_is_wrong() -> None:
+    rows = metrics.reliability(np.repeat([0.2, 0.9], [300, 100]), np.repeat([False, True, False], [240, 60, 100]))
+    assert [(r["confidence"], r["accuracy"], r["share"]) for r in rows] == [
+        (pytest.approx(0.2), pytest.approx(0.2), 0.75),
+        (pytest.approx(0.9), 0.0, 0.25),
+    ]
+
+
+def test_presses_and_releases_are_told_apart() -> None:
+    """Pressed on time and let go one frame late: the presses are perfect, the releases all wrong."""
+    true = presses(60, FORWARD, *[t for t in range(60) if t % 6 in (1, 2)])
+    late = presses(60, FORWARD, *[t for t in range(60) if t % 6 in (1, 2, 3)])
+    row = metrics.button_metrics(late, true, np.zeros(60, int))["forward"]
+    assert (row["presses"]["f1"], row["releases"]["f1"], row["events"]["f1"]) == (1.0, 0.0, 0.5)
+
+
+def test_the_headline_names_which_camera_figure_is_which() -> None:
+    """Labels are the likeliest bins; the expected degrees are beside them under their own name."""
+    true = np.random.default_rng(0).normal(0, 4, (500, 2))
+    nothing = np.zeros((500, 20), bool)
+    centres = metrics.bins_to_camera(metrics.camera_to_bins(true))
+    row = metrics.headline(metrics.summary(nothing, nothing, centres, true, np.zeros(500, int), true, np.ones(500)))
+    assert row["camera_r2_expected_yaw"] == 1.0
+    assert 0.9 < row["camera_r2_yaw"] < 1.0
+    assert row["camera_bin_accuracy_pitch"] == row["joint_accuracy"] == 1.0
+    assert row["calibration_error"] == 0.0
+
+
 def test_summary_of_the_truth_is_perfect() -> None:
     rng = np.random.default_rng(1)
     true, camera = rng.random((600, 20)) < 0.3, rng.normal(0, 3, (600, 2))

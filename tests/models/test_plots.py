@@ -30,6 +30,17 @@ def test_a_report_without_events_or_motion_is_drawn_too(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").stat().st_size > 1000
 
 
+def test_a_curve_is_drawn_into_the_report(tmp_path: Path) -> None:
+    elk = played("elk", 0)
+    report = compare([elk], [guess(elk, np.arange(300) % 5 == 0)])
+    figures = report["headline"]["outside_menus"]["model"]
+    curve = [{"minutes": m, "outside_menus": {**figures, "camera_r2_yaw": None}} for m in (5, 10)]
+    write_report(report, tmp_path / "without.json")
+    write_report(report, tmp_path / "with.json", curve)
+    pictures = [cv2.imread(str(tmp_path / f"{name}.png")) for name in ("without", "with")]
+    assert (pictures[0] != pictures[1]).any(axis=(1, 2)).sum() > 100, "rows of the picture that the curve changed"
+
+
 def test_a_history_becomes_a_picture(tmp_path: Path) -> None:
     plot_history([{"step": 10, "loss": 3.0}, {"step": 20, "loss": 2.0}], tmp_path / "loss.png", "idm")
     assert (tmp_path / "loss.png").stat().st_size > 1000

@@ -151,7 +151,7 @@ def test_wrong_arguments_are_named() -> None:
         model(x, torch.zeros(2, 3))
     with pytest.raises(ValueError, match="state of 2 blocks for 2 sequences"):
         model(x, None, model.initial_state(1))
-    with pytest.raises(ValueError, match="attention_memory_size > timesteps 6, got 6"):
+    with pytest.raises(ValueError, match=r"attention_memory_size > timesteps 6 with the mask .* got 6"):
         dataclasses.replace(TINY, attention_memory_size=6)
 
 

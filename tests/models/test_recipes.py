@@ -12,7 +12,7 @@ from models.policy import Policy, PolicyConfig
 PARAMETERS: list[tuple[Callable[[], IDMConfig | PolicyConfig], int]] = [
     (recipes.idm_nano_cpu, 1_390_134),
     (recipes.idm_vpt_small, 116_284_030),
-    (recipes.idm_released, 482_330_046),
+    (recipes.idm_vpt_released, 482_330_046),
     (recipes.policy_nano_cpu, 2_668_206),
     (recipes.policy_1x, 70_998_654),
     (recipes.policy_2x, 248_495_294),

@@ -11,6 +11,7 @@ from models.actions import BUTTONS
 from models.dataset import Batch, Episode, EpisodeStreams
 from models.policy import Policy, PolicyConfig
 from models.train_bc import BCConfig, BCObjective, joint_targets, kept_rows, train_bc
+from models.training import Surroundings
 from tests.models.game import episode
 
 TINY = PolicyConfig(
@@ -112,8 +113,9 @@ def test_a_resumed_run_gives_the_same_losses(tmp_path: Path) -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        train_bc(episodes, policy(), config, stop, tmp_path)
-    assert [row["loss"] for row in train_bc(episodes, policy(1), config, None, tmp_path).history] == whole
+        train_bc(episodes, policy(), config, Surroundings(progress=stop, out_dir=tmp_path))
+    resumed = train_bc(episodes, policy(1), config, Surroundings(out_dir=tmp_path))
+    assert [row["loss"] for row in resumed.history] == whole
 
 
 def coloured(length: int) -> Episode:

@@ -1,19 +1,15 @@
 """IDM training: the loss by hand, a real fit on a tiny game, and the command line."""
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 
-from models import train_idm as module
 from models.actions import BUTTONS
 from models.dataset import Batch, Episode, RandomWindows
 from models.evaluate import evaluate_episodes
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.train_idm import IDMObjective, IDMTrainConfig, main, mirrored, new_model, train_idm
-from tests.models.game import episode, write_recording
+from models.train_idm import IDMObjective, IDMTrainConfig, mirrored, new_model, train_idm
+from tests.models.game import episode
 
 TINY = IDMConfig(
     hidsize=32,
@@ -120,22 +116,3 @@ def test_nothing_to_train_on_is_an_error() -> None:
     config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=1)
     with pytest.raises(ValueError, match="known actions"):
         train_idm([], new_model(TINY, 0), config)
-
-
-def test_command_line_trains_saves_and_reports(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=50)
-    monkeypatch.setitem(module.RECIPES, "tiny", (lambda: TINY, lambda: config))
-    write_recording(tmp_path, "elk-aaaaaaaaaaaa-20260101-000000", length=40, seed=0)
-    write_recording(tmp_path, "owl-bbbbbbbbbbbb-20260101-000000", length=40, seed=1)
-    out = tmp_path / "idm"
-    arguments = ["--recordings", str(tmp_path), "--held-out", "owl", "--recipe", "tiny", "--out", str(out)]
-    assert main([*arguments, "--max-steps", "3"]) == 0
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert summary["steps"] == 3
-    assert InverseDynamicsModel.load(out).config == TINY
-    assert json.loads((out / "report.json").read_text())["worlds"].keys() == {"owl-bbbbbbbbbbbb"}
-    assert (out / "report.png").stat().st_size > 1000
-    assert main([*arguments[:3], "cat", *arguments[4:]]) == 2
-    assert "'cat' is not among the recordings" in capsys.readouterr().err

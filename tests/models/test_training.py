@@ -11,7 +11,8 @@ from torch import nn
 
 from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows
-from models.training import TrainConfig, TrainResult, learning_rate_factor, train
+from models.errors import Diverged
+from models.training import Surroundings, TrainConfig, TrainResult, learning_rate_factor, train
 
 CONFIG = TrainConfig(learning_rate=0.01, batch=2, window=4, max_steps=12, log_every=1, augment=AugmentConfig())
 
@@ -50,7 +51,8 @@ def run(config: TrainConfig, **options: Any) -> TrainResult:
         return RandomWindows(episodes(), config.window, config.batch, config.seed, position or 0)
 
     total = config.total_steps(60)
-    return train(model, options.pop("objective", Remembering()), source, config, total_steps=total, **options)
+    data = options.pop("data", {})
+    return train(model, Remembering(), source, config, total_steps=total, data=data, where=Surroundings(**options))
 
 
 def losses(result: TrainResult) -> list[float]:
@@ -76,8 +78,43 @@ def test_a_resumed_run_gives_the_losses_of_one_that_never_stopped(tmp_path: Path
 
 def test_a_checkpoint_of_another_config_is_refused(tmp_path: Path) -> None:
     run(replace(CONFIG, checkpoint_every=3), out_dir=tmp_path)
-    with pytest.raises(ValueError, match="another config"):
+    with pytest.raises(ValueError, match=r"another config.*expected \{'learning_rate': 0\.02\}, got .* 0\.01"):
         run(replace(CONFIG, checkpoint_every=3, learning_rate=0.02), out_dir=tmp_path)
+    with pytest.raises(ValueError, match="other data"):
+        run(replace(CONFIG, checkpoint_every=3), out_dir=tmp_path, data={"episodes": ["another"]})
+
+
+def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
+    whole, steps = run(CONFIG, out_dir=tmp_path), []
+    again = run(CONFIG, out_dir=tmp_path, progress=lambda step, total, metrics: steps.append(step))
+    assert steps == []
+    assert losses(again) == losses(whole)
+    assert again.cpu_seconds >= whole.cpu_seconds > 0 == again.gpu_seconds
+
+
+def test_checkpoints_by_the_clock_are_announced_when_they_are_whole(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def look(folder: Path) -> None:
+        assert (folder / "state.json").exists()
+        seen.append(folder.name)
+
+    run(replace(CONFIG, checkpoint_seconds=1e-9), out_dir=tmp_path, on_checkpoint=look)
+    assert seen == [f"step-{step:08d}" for step in [*range(1, 13), 12]]
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_weights_alone() -> None:
+    """The loss is fine and its slope is not: the square root at zero."""
+
+    class Root(Remembering):
+        def loss(self, model: nn.Module, batch: Batch, device: str) -> tuple[torch.Tensor, dict[str, float]]:
+            return (0.0 * model(torch.zeros(1, 3))).sum().sqrt(), {}
+
+    model = nn.Linear(3, 20)
+    before = model.weight.detach().clone()
+    with pytest.raises(Diverged, match=r"norm of the gradient is nan at step 0"):
+        train(model, Root(), lambda position: RandomWindows(episodes(), 4, 2, 0), CONFIG, total_steps=1)
+    assert torch.equal(model.weight, before)
 
 
 def test_the_seed_decides() -> None:
@@ -118,7 +155,7 @@ def test_epochs_become_steps() -> None:
 def test_a_loss_that_is_not_finite_stops_the_run_and_says_what_to_do() -> None:
     model = nn.Linear(3, 20)
     nn.init.constant_(model.bias, float("nan"))
-    with pytest.raises(ValueError, match=r"nan at step 0.*learning_rate"):
+    with pytest.raises(Diverged, match=r"nan at step 0.*learning_rate"):
         run(CONFIG, model=model)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,69 @@ def test_gym3_types_become_inert(tmp_path: Path) -> None:
     got = read_description(tmp_path / "x.model")
     assert isinstance(got["ac"][1], Placeholder)
     assert vars(got["ac"][1]) == {}
+
+
+SHARED = b")" + b"".join(b"q%c0h%ch%c\x86" % (i, i, i) for i in range(100))  # a tuple of two of a tuple of two of ...
+OPEN = b"\x80\x04}X\x01\x00\x00\x00a"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (OPEN + SHARED + b"s.", "unfolds to more than 10000 values"),
+        (OPEN + b"}" + SHARED + b"K\x01ss.", "tuple as a key"),
+        (b"\x80\x04\x8f(" + SHARED + b"\x90.", "tuple as a key"),
+        (b"\x80\x04(" + SHARED + b"\x91.", "tuple as a key"),
+        (b"cbuiltins\nset\n]" + SHARED + b"a\x85R.", "tuple as a key"),
+        (b"ccollections\nOrderedDict\n]" + SHARED + b"K\x01\x86a\x85R.", "tuple as a key"),
+        (OPEN + b"]q\x00h\x00as.", "unfolds to more"),
+        (OPEN + b"]" * 50 + b"a" * 49 + b"s.", "32 levels"),
+        (OPEN + b"\x8b\x00\x01\x00\x00" + b"\x7f" * 256 + b"s.", "number of 2047 bits"),
+        (b"ccollections\nOrderedDict\n}X\x0c\x00\x00\x00__defaults__)sb.", "state of a function"),
+        (b"ccollections\nOrderedDict\n)R}b.", "state of a OrderedDict"),
+        (b"(S'x'\nios\nsystem\n.", "instruction 0x69"),
+        (b"\x80\x02\x82\x01.", "instruction 0x82"),
+        (b"\x80\x04c\x1b[2J\nx\n.", r"asks for \\x1b\[2J"),
+    ],
+)
+def test_bombs_and_rare_instructions_are_refused_at_once(tmp_path: Path, content: bytes, reason: str) -> None:
+    """Shared parts double with each level: hashing or printing them in full would take for ever."""
+    (tmp_path / "x.model").write_bytes(content)
+    with pytest.raises(ValueError, match=reason):
+        read_description(tmp_path / "x.model")
+
+
+def test_claimed_lengths_are_not_believed(tmp_path: Path) -> None:
+    """A length of a tebibyte and a memo index of two billion take no memory."""
+    for content in (b"\x80\x04\x8e" + (1 << 40).to_bytes(8, "little") + b"a.", b"\x80\x05\x96" + b"\xff" * 8):
+        (tmp_path / "x.model").write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read safely"):
+            read_description(tmp_path / "x.model")
+    (tmp_path / "x.model").write_bytes(b"\x80\x02Nr\xff\xff\xff\x7f.")
+    assert read_description(tmp_path / "x.model") is None
+
+
+def test_weights_that_unfold_are_refused(tmp_path: Path) -> None:
+    """A compressed archive, and a tensor that repeats one number."""
+    path = tmp_path / "x.weights"
+    torch.save({"w": torch.zeros(100_000)}, path)
+    with zipfile.ZipFile(path) as stored:
+        parts = {name: stored.read(name) for name in stored.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as deflated:
+        for name, data in parts.items():
+            deflated.writestr(name, data)
+    with pytest.raises(ValueError, match="unfolds from"):
+        read_tensors(path)
+    torch.save({"w": torch.zeros(1).expand(1 << 20, 1 << 20)}, path)
+    with pytest.raises(ValueError, match="dense floating-point tensors"):
+        read_tensors(path)
+
+
+def test_the_reason_is_given_and_no_unsafe_advice(tmp_path: Path) -> None:
+    torch.save({"w": Runs(tmp_path / "pwned")}, tmp_path / "x.weights")
+    with pytest.raises(ValueError, match=r"GLOBAL posix\.mkdir") as caught:
+        read_tensors(tmp_path / "x.weights")
+    assert "weights_only" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from stages.errors import ConfigError
 from stages.settings import Settings
 from stages.stage import Context
 from stages.train import Train, TrainStageConfig, split_episodes
-from stages.train_idm import TrainIdm, TrainIdmConfig, _split
+from stages.train_idm import TrainIdm, TrainIdmConfig, split
 
 
 def clip(world: str, name: str, length: int = 100) -> Episode:
@@ -49,11 +49,11 @@ def test_a_held_out_share_must_leave_something() -> None:
 
 def test_idm_worlds() -> None:
     clips = [clip(world, world) for world in ("amber-otter", "keen-vole", "lucky-wren")]
-    training, held_out = _split(clips, ("keen",))
+    training, held_out = split(clips, ("keen",))
     assert [c.world for c in held_out] == ["keen-vole"]
     assert len(training) == 2
-    assert len(_split(clips, ())[1]) == 1, "a fifth of the worlds, at least one"
+    assert len(split(clips, ())[1]) == 1, "a fifth of the worlds, at least one"
     with pytest.raises(ConfigError, match=r"nobody. is not among the recordings"):
-        _split(clips, ("nobody",))
+        split(clips, ("nobody",))
     with pytest.raises(ConfigError, match="leaves 0 training and 1 held-out episodes; both need one"):
-        _split(clips[:1], ())
+        split(clips[:1], ())

@@ -1,0 +1,117 @@
+"""Fit the temperature of a trained IDM, so that its confidence is the share of its actions that are right.
+
+The confidence is the product over 22 heads, and trained heads are surer of themselves than they should be on worlds
+they never saw. One temperature for all heads mends most of it, and no label changes: the order of a head's options
+stays. Fit it on worlds that are neither trained on nor tested on.
+
+    python -m models.calibrate --idm DIR --recordings DIR --worlds PLAYER [PLAYER ...] --out DIR
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.actions import camera_to_bins
+from models.backbone import CategoricalHead
+from models.dataset import Episode, load_usable, split_by_world
+from models.idm import InverseDynamicsModel
+from models.metrics import calibration_error
+from models.predict import log_probabilities
+
+TEMPERATURES = np.geomspace(0.25, 8.0, 241)
+"""Factors that are tried on the present temperature; neighbours differ by 1.5 %."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a fit found."""
+
+    temperature: float
+    """The config's new temperature."""
+    factor: float
+    """New over old temperature: above 1, the model was too sure of itself."""
+    frames: int
+    """Frames with a known action that it was fitted on."""
+    error_before: float
+    """Expected calibration error on these frames."""
+    error_after: float
+
+
+def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calibration:
+    """Set the temperature of `model` to the one that makes its confidence most likely, given what was right.
+
+    Raises:
+        ValueError: no frame has a known action.
+    """
+    buttons, camera, correct = _predictions(model, episodes)
+    if not len(correct):
+        raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
+    losses = [_cross_entropy(_confidence(buttons, camera, factor), correct) for factor in TEMPERATURES]
+    factor = float(TEMPERATURES[int(np.argmin(losses))])
+    before, after = (calibration_error(_confidence(buttons, camera, f), correct) for f in (1.0, factor))
+    set_temperature(model, model.config.temperature * factor)
+    return Calibration(model.config.temperature, factor, len(correct), before, after)
+
+
+def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:
+    """Change the temperature of all heads, and the config that says so."""
+    model.config = replace(model.config, temperature=temperature)
+    for head in model.pi_head.values():
+        assert isinstance(head, CategoricalHead)
+        head.temperature = temperature
+
+
+def _predictions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor, np.ndarray]:
+    """Log-probabilities (N, 20, 2) and (N, 2, 11) of the known frames, and whether all likeliest options are right."""
+    buttons, camera, correct = [], [], []
+    for episode in episodes:
+        known = episode.weight > 0
+        log_buttons, log_camera = (part[torch.from_numpy(known)] for part in log_probabilities(model, episode.frames))
+        right = (log_buttons.argmax(-1).numpy() == episode.buttons[known]).all(-1)
+        right &= (log_camera.argmax(-1).numpy() == camera_to_bins(episode.camera_deg[known])).all(-1)
+        buttons.append(log_buttons)
+        camera.append(log_camera)
+        correct.append(right)
+    return torch.cat(buttons), torch.cat(camera), np.concatenate(correct)
+
+
+def _confidence(buttons: Tensor, camera: Tensor, factor: float) -> np.ndarray:
+    """Product over the heads of the likeliest option's probability, at a temperature `factor` times the present one."""
+    parts = (torch.log_softmax(part / factor, dim=-1).amax(-1).sum(-1) for part in (buttons, camera))
+    return torch.stack(list(parts)).sum(0).exp().numpy()
+
+
+def _cross_entropy(confidence: np.ndarray, correct: np.ndarray) -> float:
+    """Mean negative log-likelihood, in nats, of being right or wrong."""
+    p = np.clip(confidence, 1e-6, 1 - 1e-6)
+    return float(-np.where(correct, np.log(p), np.log1p(-p)).mean())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Calibrate a saved model; the last line on standard output is one JSON summary."""
+    parser = argparse.ArgumentParser(prog="python -m models.calibrate", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--idm", type=Path, required=True, help="model folder of an IDM")
+    parser.add_argument("--recordings", type=Path, required=True, help="folder of NAME.mp4 + NAME.jsonl")
+    parser.add_argument("--worlds", nargs="*", default=[], help="only these players, or the beginning of their names")
+    parser.add_argument("--out", type=Path, required=True, help="folder for the calibrated model")
+    options = parser.parse_args(arguments)
+    try:
+        model, episodes = InverseDynamicsModel.load(options.idm), load_usable(options.recordings)[0]
+        found = calibrate(model, split_by_world(episodes, options.worlds)[1] if options.worlds else episodes)
+    except ValueError as error:
+        print(f"calibrate: {error}", file=sys.stderr)
+        return 2
+    model.save(options.out)
+    print(json.dumps(asdict(found)))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

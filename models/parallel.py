@@ -1,0 +1,70 @@
+"""One training on several workers: what they must agree on. Knows torch.distributed, and nothing of who started them.
+
+Each worker takes every `size`-th window of a batch, so the total batch, and with it the run, is the same for any number
+of workers. Gradients are averaged by DistributedDataParallel; the figures that steer a run (loss, clock) are summed, so
+that all workers take the same decision at the same step.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+class Workers:
+    """A single worker: there is nobody to agree with."""
+
+    rank = 0
+    size = 1
+
+    def part_of(self, batch: int) -> range:
+        """Which windows of a batch fall to this worker. ValueError if they cannot be shared out evenly."""
+        if batch % self.size:
+            raise ValueError(f"expected a batch that {self.size} workers can share evenly, got {batch}; change either")
+        return range(self.rank, batch, self.size)
+
+    def wrapped(self, model: nn.Module) -> nn.Module:
+        """The model to call in training."""
+        return model
+
+    def total(self, values: Sequence[float]) -> list[float]:
+        """The sum of each value over all workers."""
+        return list(values)
+
+    def gathered(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Tensors with a leading lane axis, (B / size, ...) here, as (B, ...) of all workers."""
+        return list(tensors)
+
+    def own(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """The inverse of `gathered`."""
+        return list(tensors)
+
+
+class Distributed(Workers):
+    """This process is one of a torch.distributed group that has been set up (`init_process_group`)."""
+
+    def __init__(self, device: str) -> None:
+        self.rank, self.size = dist.get_rank(), dist.get_world_size()
+        self._device = device
+
+    def wrapped(self, model: nn.Module) -> nn.Module:
+        return DistributedDataParallel(model)
+
+    def total(self, values: Sequence[float]) -> list[float]:
+        summed = torch.tensor(values, dtype=torch.float64, device=self._device)
+        dist.all_reduce(summed)
+        return summed.tolist()
+
+    def gathered(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [self._gather(tensor) for tensor in tensors]
+
+    def _gather(self, tensor: Tensor) -> Tensor:
+        sent = tensor.byte() if tensor.dtype == torch.bool else tensor.contiguous()
+        parts = [torch.empty_like(sent) for _ in range(self.size)]
+        dist.all_gather(parts, sent)
+        return torch.stack(parts, dim=1).flatten(0, 1).to(tensor.dtype)  # lane i of worker r is lane i * size + r
+
+    def own(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        return [tensor[self.rank :: self.size].clone() for tensor in tensors]
