@@ -1,8 +1,9 @@
 """
 ### Ingest contractor recordings
 
-Takes folders of recordings in OpenAI's contractor format (`NAME.mp4` + `NAME.jsonl`), makes working clips and
-ground-truth labels of them, and publishes the ground-truth snapshot. `train_idm` starts when it moved.
+Takes recordings in OpenAI's contractor format (`NAME.mp4` + `NAME.jsonl`, in folders or by OpenAI's index files), makes
+working clips and ground-truth labels of them, and publishes the ground-truth snapshot. `train_idm` starts when it
+moved.
 
 A recording that cannot be aligned (frames and lines differ, broken video) is put aside with a reason.
 """
@@ -24,9 +25,10 @@ with DAG(
             type="array",
             items={"type": "string"},
             minItems=1,
-            description="One per line: folders of NAME.mp4 and NAME.jsonl that the Ray workers can read.",
+            description="One per line: folders of NAME.mp4 + NAME.jsonl that Ray workers can read, or .json indexes.",
         ),
         "licence": Param("", type="string", description="Licence of these recordings; it travels with every row."),
+        "consent": Param("", type="string", description="On what basis they are used; it travels with every row."),
         "retry_quarantined": Param(
             "", type="string", description="Try recordings again that were put aside: `all`, or one reason."
         ),
@@ -37,6 +39,7 @@ with DAG(
         task_id="ingest",
         recordings=dag.param("recordings"),
         licence=dag.param("licence"),
+        consent=dag.param("consent"),
         retry_quarantined=dag.param("retry_quarantined"),
     )
     shard = ShardOperator(task_id="shard", labels="truth")

@@ -13,7 +13,7 @@ from airflow.sdk import DAG, task
 from airflow.timetables.trigger import CronTriggerTimetable
 
 from operators.defaults import DAG_DEFAULTS
-from operators.label_flow import MODEL_PARAMS, RUN_PARAMS, label_flow
+from operators.label_flow import INTAKE_PARAMS, MODEL_PARAMS, RUN_PARAMS, label_flow
 
 
 @task
@@ -31,7 +31,7 @@ with DAG(
     doc_md=__doc__,
     schedule=CronTriggerTimetable("0 2 * * *", timezone="UTC"),
     tags=["smelter", "label"],
-    params={**MODEL_PARAMS, **RUN_PARAMS},
+    params={**INTAKE_PARAMS, **MODEL_PARAMS, **RUN_PARAMS},
     **DAG_DEFAULTS,
 ) as dag:
     label_flow(dag, read_searches())

@@ -15,13 +15,14 @@ never repeated: a second run with the same settings does only what is missing.
 | `publish` | announces the snapshot; skipped when nothing changed |
 
 Inputs that cannot be processed are put aside with a reason and do not stop the run; `retry_quarantined` tries them
-again. The tasks are in `operators/label_flow.py`.
+again. Videos that the rules refuse are put aside too, before any download, and judged again when the rules change.
+The tasks are in `operators/label_flow.py`.
 """
 
 from airflow.sdk import DAG, Param
 
 from operators.defaults import DAG_DEFAULTS
-from operators.label_flow import MODEL_PARAMS, RUN_PARAMS, label_flow
+from operators.label_flow import INTAKE_PARAMS, MODEL_PARAMS, RUN_PARAMS, label_flow
 
 with DAG(
     "label_videos",
@@ -33,8 +34,10 @@ with DAG(
             [],
             type="array",
             items={"type": "string"},
-            description="One per line: folders, files, URLs, pages or playlists, s3:// prefixes. Empty: what is there.",
+            description="One per line: folders, files, URLs, playlists, channels, feeds, s3:// prefixes, "
+            "`search:words`, `preset:vpt` (the paper's searches). Empty: what is there.",
         ),
+        **INTAKE_PARAMS,
         **MODEL_PARAMS,
         **RUN_PARAMS,
     },

@@ -1,4 +1,4 @@
-"""Settings inside Airflow: the connections `smelter_store` and `smelter_ray` where they exist, else the environment.
+"""Settings inside Airflow: the connections `smelter_store`, `smelter_ray`, `smelter_web`, else the environment.
 
 | connection      | field             | setting                                            |
 |-----------------|-------------------|----------------------------------------------------|
@@ -7,6 +7,8 @@
 |                 | login, password   | S3 access key and secret key                       |
 | `smelter_ray`   | host, port, schema | dashboard URL: host may hold the scheme           |
 |                 | password          | token of the head                                  |
+| `smelter_web`   | host, port, schema, login, password | proxy that scrape goes through   |
+|                 | extra `cookies_file` | cookies for scrape: a file on each worker       |
 
 The triggerer must not block, hence the two ways to the Ray endpoint. A token never enters a trigger's arguments: these
 lie in the metadata database.
@@ -16,7 +18,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -27,6 +29,7 @@ from stages.settings import Settings, load_settings
 
 STORE_CONNECTION = "smelter_store"
 RAY_CONNECTION = "smelter_ray"
+WEB_CONNECTION = "smelter_web"
 
 _FORWARDED = ("s3_endpoint", "s3_region", "max_workers", "allow_private_hosts")
 """Settings that jobs take from Airflow. Not `cache_dir`: it belongs to the worker's own disk."""
@@ -59,7 +62,26 @@ def job_environment(settings: Settings) -> dict[str, str]:
     connection = _find(STORE_CONNECTION)
     if connection is not None and connection.login and connection.password:
         env |= {"AWS_ACCESS_KEY_ID": connection.login, "AWS_SECRET_ACCESS_KEY": connection.password}
-    return env
+    return env | _web_environment()
+
+
+def _web_environment() -> dict[str, str]:
+    """Proxy and cookies of scrape, if Airflow has a connection with them; workers may have their own variables."""
+    connection = _find(WEB_CONNECTION)
+    if connection is None:
+        return {}
+    cookies = connection.extra_dejson.get("cookies_file", "")
+    found = {"SMELTER_PROXY": proxy_url(connection) or "", "SMELTER_COOKIES_FILE": cookies}
+    return {name: value for name, value in found.items() if value}
+
+
+def proxy_url(connection: Any) -> str | None:
+    """The proxy's URL with its name and password. None without a host."""
+    url = connection_url(connection)
+    if url is None or not connection.login:
+        return url
+    user = f"{quote(connection.login, safe='')}:{quote(connection.password or '', safe='')}"
+    return url.replace("://", f"://{user}@", 1)
 
 
 def saved_searches(variable: str | None) -> list[str]:

@@ -23,6 +23,36 @@ from operators.stage_operators import (
     ShardOperator,
 )
 
+INTAKE_PARAMS = {
+    "blacklist": Param(
+        ["preset:vpt"],
+        type="array",
+        items={"type": "string"},
+        description="Words in title or description that keep a video out; `preset:vpt`: the paper's 15.",
+    ),
+    "allow": Param(
+        [],
+        type="array",
+        items={"type": "string"},
+        description="Regular expressions: title or description must hold one of them. Empty: everything is let in.",
+    ),
+    "deny": Param(
+        [],
+        type="array",
+        items={"type": "string"},
+        description="Regular expressions that keep a video out: in title, description or uploader.",
+    ),
+    "licence_policy": Param(
+        "any",
+        type="string",
+        enum=["any", "creative-commons"],
+        description="`creative-commons`: only videos that state such a licence.",
+    ),
+    "max_per_source": Param(0, type="integer", minimum=0, description="Most videos from one source; 0 means all."),
+    "consent": Param("", type="string", description="On what basis these sources are used; it travels to the shards."),
+}
+"""Parameters that decide what is let in, before any download. A changed rule judges refused videos again."""
+
 MODEL_PARAMS = {
     "idm": Param("champion", type="string", description="IDM that labels: its 12 hex digits, or `champion`."),
     "filter": Param("champion", type="string", description="Filter that judges: its 12 hex digits, or `champion`."),
@@ -44,7 +74,7 @@ RUN_PARAMS = {
     "retry_quarantined": Param(
         "",
         type="string",
-        description="Try units again that were put aside: `all`, or one reason such as `download_failed`.",
+        description="Try units again that were put aside: `all`, or one reason such as `http_404`.",
     ),
     "batch_size": Param(
         20, type="integer", minimum=1, description="Videos per mapped task; Ray shares the work out inside a task."
@@ -72,12 +102,13 @@ def plan_batches(scraped: Any, size: Any) -> list[str]:
 
 
 def label_flow(dag: DAG, sources: Any) -> Any:
-    """Add the tasks to `dag`, which has MODEL_PARAMS and RUN_PARAMS; returns the last one.
+    """Add the tasks to `dag`, which has INTAKE_PARAMS, MODEL_PARAMS and RUN_PARAMS; returns the last one.
 
     Args:
         sources: what to scrape: a list, a parameter of the DAG, or the output of a task.
     """
-    recipe = {"scrape": {"sources": sources}, **recipe_of(dag)}
+    intake = {name: dag.param(name) for name in INTAKE_PARAMS}
+    recipe = {"scrape": {"sources": sources, **intake}, **recipe_of(dag)}
     common: dict[str, Any] = {"config": recipe, "retry_quarantined": dag.param("retry_quarantined")}
     mapped = {**common, "max_active_tis_per_dagrun": JOBS_IN_FLIGHT, "map_index_template": "batch {{ task.batch }}"}
     scrape = ScrapeOperator(task_id="scrape", limit=dag.param("limit"), **common)

@@ -70,12 +70,30 @@ class StageOperator(RayJobOperator):
 
 
 class ScrapeOperator(StageOperator):
-    """Find videos and fetch each one once. `sources`: folders, files, URLs, pages, playlists, s3:// prefixes."""
+    """Find videos and fetch each one once. `sources`: folders, files, URLs, playlists, feeds, searches, s3:// prefixes.
+
+    `blacklist`, `allow`, `deny`, `licence_policy` and `max_per_source` keep videos out before they are downloaded;
+    `consent` and `licence` travel to the shards. Listings stay inside the Ray job: no entry becomes an XCom.
+    """
 
     stage = "scrape"
 
-    def __init__(self, *, sources: Sequence[str] | None = None, **kwargs: Any) -> None:
-        super().__init__(values={"sources": sources}, **kwargs)
+    def __init__(
+        self,
+        *,
+        sources: Sequence[str] | None = None,
+        blacklist: Sequence[str] | None = None,
+        allow: Sequence[str] | None = None,
+        deny: Sequence[str] | None = None,
+        licence_policy: str | None = None,
+        max_per_source: int | None = None,
+        consent: str | None = None,
+        licence: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        rules = {"blacklist": blacklist, "allow": allow, "deny": deny, "licence_policy": licence_policy}
+        given = {**rules, "max_per_source": max_per_source, "consent": consent, "licence": licence}
+        super().__init__(values={"sources": sources, **given}, **kwargs)
 
 
 class SegmentOperator(StageOperator):
@@ -160,12 +178,22 @@ class TrainOperator(StageOperator):
 
 
 class IngestOperator(StageOperator):
-    """Take contractor recordings in. `recordings`: folders of NAME.mp4 + NAME.jsonl; `licence` travels with rows."""
+    """Take contractor recordings in. `recordings`: folders of NAME.mp4 + NAME.jsonl, or indexes of them (.json).
+
+    `licence` and `consent` travel with rows.
+    """
 
     stage = "ingest"
 
-    def __init__(self, *, recordings: Sequence[str] | None = None, licence: str | None = None, **kwargs: Any) -> None:
-        super().__init__(values={"recordings": recordings, "licence": licence}, **kwargs)
+    def __init__(
+        self,
+        *,
+        recordings: Sequence[str] | None = None,
+        licence: str | None = None,
+        consent: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(values={"recordings": recordings, "licence": licence, "consent": consent}, **kwargs)
 
 
 class TrainFilterOperator(StageOperator):

@@ -10,7 +10,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any
 
 from stages.errors import SmelterError
@@ -95,9 +95,11 @@ def _config_help(config: type) -> str:
     import textwrap
     from inspect import getsource
 
-    body = ast.parse(textwrap.dedent(getsource(config))).body[0].body  # type: ignore[attr-defined]
+    classes = [base for base in reversed(config.__mro__) if is_dataclass(base)]
+    trees = [ast.parse(textwrap.dedent(getsource(base))).body[0].body for base in classes]  # type: ignore[attr-defined]
     notes = {
         field.target.id: " ".join(str(doc.value.value).split())
+        for body in trees
         for field, doc in itertools.pairwise(body)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(doc, ast.Expr) and isinstance(doc.value, ast.Constant)

@@ -8,6 +8,12 @@
 Messages have one form: expected, got, where, next.
 """
 
+from typing import Literal
+
+Again = Literal["never", "later", "rules"]
+"""When a quarantined unit is tried again without being asked: `never`; `later`: by the next runs, a few times, because
+the cause may pass; `rules`: once the rules that refused it have changed."""
+
 
 class SmelterError(Exception):
     """Base of every error that Smelter raises on purpose."""
@@ -27,12 +33,14 @@ class BadInput(SmelterError):
     Args:
         reason: short stable slug, counted per run and named by `--retry-quarantined`.
         message: a sentence for a person: expected, got, where, next.
+        again: when a later run tries it by itself.
     """
 
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(reason, message)  # both in args, so that the error survives pickling
+    def __init__(self, reason: str, message: str, again: Again = "never") -> None:
+        super().__init__(reason, message, again)  # all in args, so that the error survives pickling
         self.reason = reason
         self.message = message
+        self.again = again
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stages import paths
-from stages.errors import ServiceError
+from stages.errors import BadInput, ServiceError
 from stages.records import Quarantined, Record, canonical_json
 from stages.storage import READ_THREADS, Store
 
@@ -109,10 +109,15 @@ class Ledger:
 
     # Quarantine
 
-    def quarantine(self, stage: str, unit: str, key: str, reason: str, message: str) -> Quarantined:
-        """Record that this unit failed because of its input; the attempt number is the next free one."""
+    def quarantine(self, stage: str, unit: str, key: str, error: BadInput, gate: str = "") -> Quarantined:
+        """Record that this unit failed because of its input; the attempt number is the next free one.
+
+        Args:
+            gate: digest of the rules in force; kept where these refused the unit, so that new rules ask again.
+        """
         attempt = 1 + len(list(self._store.keys(paths.quarantine_prefix(stage) + f"/{unit[:2]}/{unit}/{key}")))
-        entry = Quarantined(stage=stage, unit=unit, key=key, reason=reason, message=message, attempt=attempt)
+        kept = gate if error.again == "rules" else ""
+        entry = Quarantined(stage, unit, key, error.reason, error.message, attempt, error.again, kept)
         self._store.put_if_absent(paths.quarantine(stage, unit, key, attempt), entry.to_bytes())
         return entry
 

@@ -15,7 +15,10 @@ class Row:
 
 STAGES = (
     Row(
-        "scrape", "folders, files, URLs, pages, playlists", "one untouched source file and one record per video", "CPU"
+        "scrape",
+        "folders, URLs, playlists, feeds, searches, buckets",
+        "one untouched source file and one record per video",
+        "CPU",
     ),
     Row("segment", "a video", "its 20 Hz grid, candidate clips, frames at 3 per second", "1 CPU"),
     Row("filter", "sampled frames", "a clean score per sample, then clean spans by the paper's rule", "GPU or CPU"),

@@ -1,13 +1,20 @@
-"""Planning: units wanted, less units committed, less units quarantined. Reads the ledger, touches no input."""
+"""Planning: units wanted, less units committed, less units quarantined. Reads the ledger, touches no input.
+
+A quarantined unit comes back when a person asks (`--retry-quarantined`), when the rules that refused it have changed,
+or by itself, a limited number of times, when its trouble may pass.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
 from stages.errors import ConfigError
+from stages.records import Quarantined
 from stages.stage import Context, Stage, Unit
 
 RETRY_ALL = "all"
+LATER_ATTEMPTS = 7
+"""Runs that try a unit whose trouble may pass (`later`); then it is held like any other. A week of nights."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +73,19 @@ def make_plan(stage: Stage[Any], ctx: Context, *, limit: int = 0, batch: Batch |
         held = quarantined.get(unit_key)
         if unit_key in committed:
             plan.skipped += 1
-        elif held is not None and retry not in (RETRY_ALL, held.reason):
+        elif held is not None and not _tried_again(held, unit, retry):
             plan.held[held.reason] += 1
         elif limit and len(plan.todo) >= limit:
             plan.beyond_limit += 1
         else:
             plan.todo.append(unit)
     return plan
+
+
+def _tried_again(held: Quarantined, unit: Unit, retry: str) -> bool:
+    """Whether a quarantined unit is planned once more: because a person asks, or because its case may have changed."""
+    if retry in (RETRY_ALL, held.reason):
+        return True
+    if held.again == "rules":
+        return held.gate != unit.gate
+    return held.again == "later" and held.attempt < LATER_ATTEMPTS

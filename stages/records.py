@@ -9,6 +9,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from stages.errors import Again
+
 if TYPE_CHECKING:
     import pyarrow
 
@@ -79,6 +81,10 @@ class Quarantined:
     reason: str
     message: str
     attempt: int
+    again: Again = "never"
+    """When a later run tries the unit by itself (`stages/errors.py`)."""
+    gate: str = ""
+    """Digest of the rules that refused it, where `again` is `rules`."""
 
     def to_bytes(self) -> bytes:
         return canonical_json(asdict(self))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from stages.errors import ServiceError, SmelterError
+from stages.errors import BadInput, ServiceError, SmelterError
 from stages.plan import Batch, make_plan
 from stages.progress import StageProgress
 from stages.stage import Context, Stage, Unit
@@ -223,4 +223,4 @@ class _Fan:
             calls.extend(_Call([unit], crashes=call.crashes + 1 if alone else 0) for unit in call.units)
             return
         message = f"its worker process died {CRASHES_ALLOWED} times: out of memory, or a crash in native code"
-        yield quarantine_unit(self._stage, self._ctx, call.units[0], WORKER_CRASHED, message)
+        yield quarantine_unit(self._stage, self._ctx, call.units[0], BadInput(WORKER_CRASHED, message))

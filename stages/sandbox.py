@@ -46,6 +46,8 @@ class Limits:
     wall_seconds: float = 8 * 3600.0
     what: str = "decode"
     """First half of the reason slugs."""
+    reservations_are_free: bool = False
+    """Bound what is written instead of the address space: deno reserves more than 32 GiB and uses few."""
 
 
 def run_limited(function: Callable[..., T], *args: Any, limits: Limits = Limits(), **kwargs: Any) -> T:
@@ -180,7 +182,8 @@ def _child(writer: int, parent: int) -> None:
     function = importlib.import_module(module)
     for part in name.split("."):
         function = getattr(function, part)
-    resource.setrlimit(resource.RLIMIT_AS, (limits.memory_bytes, limits.memory_bytes))
+    memory = resource.RLIMIT_DATA if limits.reservations_are_free else resource.RLIMIT_AS
+    resource.setrlimit(memory, (limits.memory_bytes, limits.memory_bytes))
     data = pickle.dumps(_outcome(function, args, kwargs, limits))
     with os.fdopen(writer, "wb") as pipe:
         pipe.write(data)
@@ -190,7 +193,7 @@ def _outcome(function: Any, args: Any, kwargs: Any, limits: Limits) -> tuple[str
     try:
         return "returned", function(*args, **kwargs)
     except BadInput as error:
-        return "bad_input", (error.reason, error.message)
+        return "bad_input", error.args
     except SmelterError as error:
         return "smelter_error", (type(error).__name__, str(error))
     except Exception as error:

@@ -46,6 +46,10 @@ class Settings(BaseSettings):
     max_workers: int = Field(default=0, ge=0, description="Ray actors per stage; 0 means as many as the cluster holds")
     train_workers: int = Field(default=1, ge=1, description="workers that train one model together, through Ray Train")
     allow_private_hosts: bool = Field(default=False, description="let scrape fetch from private and loopback hosts")
+    proxy: SecretStr = Field(
+        default=SecretStr(""), description="http(s) or socks5 proxy URL that scrape goes through; may be private"
+    )
+    cookies_file: str = Field(default="", description="cookies for scrape, in Netscape format, a file on each worker")
     searches: str = Field(default="", description="sources that label_nightly scrapes, separated by commas")
     cache_dir: str = Field(default="", description="where workers keep models; empty means the system's temp folder")
 

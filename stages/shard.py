@@ -3,7 +3,7 @@
 In: 5_labels/ (an IDM's labels, or contractor ground truth). Out: 6_shards/idm=<version>/ and 6_shards/snapshots/.
 Clips go to buckets by the hash of their id, and each bucket is split into shards of nearly equal rows: a new clip
 rewrites one bucket only. A shard holds one row group per clip and, in its metadata, the lineage of every clip back to
-the URL and licence of its video. Nothing is dropped; rows keep their flags.
+the URL, licence and consent of its video. Nothing is dropped; rows keep their flags.
 """
 
 import json
@@ -107,7 +107,7 @@ def origins(ctx: Context) -> dict[str, dict[str, Any]]:
     origins: dict[str, dict[str, Any]] = {}
     for stage in ("scrape", "ingest"):
         for record in ctx.ledger.records(stage).values():
-            kept = {name: record.info.get(name) for name in ("url", "title", "uploader", "licence", "world")}
+            kept = {name: record.info.get(name) for name in ("url", "title", "uploader", "licence", "consent", "world")}
             origins.setdefault(record.info["video_id"], {name: value for name, value in kept.items() if value})
     banned = ctx.ledger.taken_down()
     matches = [match for match in read_matches(ctx) if not banned & {match.copy, match.original}]

@@ -5,6 +5,7 @@ labels) says which one counts. A training run names the snapshot it used, so it 
 """
 
 import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,13 +41,26 @@ def publish(ctx: "Context", labels: str, records: list[Record]) -> dict[str, Any
     totals = {name: sum(shard[name] for shard in shards) for name in ("rows", "null_rows", "clips", "bytes")}
     totals |= {"shards": len(shards), "videos": len({video for shard in shards for video in shard["videos"]})}
     version = paths.TRUTH if labels == "truth" else (records[0].info["idm"] if records else "")
-    content = {"idm": version, "shards": shards, "totals": totals}
+    content = {"idm": version, "shards": shards, "totals": totals, "rights": count_rights(records)}
     name = digest(content)
     changed = pointer is None or pointer.target != name
     if changed:
         ctx.store.put_if_absent(paths.snapshot(name), canonical_json(content))
         ctx.ledger.advance(POINTERS[labels], name, pointer, totals)
     return {"changed": changed, "snapshot": name[:16], **totals}
+
+
+def count_rights(records: list[Record]) -> list[dict[str, Any]]:
+    """Rows and videos of a snapshot by licence and consent basis, '' where none is known: what may be done with it."""
+    rows, videos = Counter[tuple[str, str]](), defaultdict[tuple[str, str], set[str]](set)
+    for clip in (clip for record in records for clip in record.inputs["clips"]):
+        rights = clip["origin"].get("licence", ""), clip["origin"].get("consent", "")
+        rows[rights] += clip["rows"]
+        videos[rights].add(clip["video_id"])
+    return [
+        {"licence": licence, "consent": consent, "rows": rows[licence, consent], "videos": len(found)}
+        for (licence, consent), found in sorted(videos.items())
+    ]
 
 
 def load_snapshot(ctx: "Context", labels: str, name: str = "latest") -> Snapshot:

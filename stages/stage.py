@@ -36,6 +36,8 @@ class Unit:
     id: str
     key: str
     inputs: dict[str, Any] = field(default_factory=dict)
+    gate: str = ""
+    """Digest of what decides whether the unit is let in but changes no byte of its output: no part of the key."""
 
 
 @dataclass(frozen=True)

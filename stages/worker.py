@@ -58,16 +58,16 @@ def process_unit(stage: Stage[Any], ctx: Context, unit: Unit, prepared: Prepared
             raise prepared.error
         result = _guarded(lambda: stage.process(unit, ctx, prepared.value))
     except BadInput as error:
-        return quarantine_unit(stage, ctx, unit, error.reason, error.message)
+        return quarantine_unit(stage, ctx, unit, error)
     ctx.ledger.commit(Record(stage.name, unit.id, unit.key, unit.inputs, result.outputs, result.info))
     return Outcome(unit.id)
 
 
-def quarantine_unit(stage: Stage[Any], ctx: Context, unit: Unit, reason: str, message: str) -> Outcome:
+def quarantine_unit(stage: Stage[Any], ctx: Context, unit: Unit, error: BadInput) -> Outcome:
     """Put a unit aside with its reason; the run goes on."""
-    ctx.ledger.quarantine(stage.name, unit.id, unit.key, reason, message)
-    logger.warning("%s: quarantined %s: %s: %s", stage.name, unit.id, reason, message)
-    return Outcome(unit.id, reason, message)
+    ctx.ledger.quarantine(stage.name, unit.id, unit.key, error, unit.gate)
+    logger.warning("%s: quarantined %s: %s: %s", stage.name, unit.id, error.reason, error.message)
+    return Outcome(unit.id, error.reason, error.message)
 
 
 def _guarded(action: Any) -> Any:

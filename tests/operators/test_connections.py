@@ -37,6 +37,16 @@ def test_connections_come_first(monkeypatch):
     assert job_environment(settings) == wanted
 
 
+def test_proxy_and_cookies_come_from_a_connection(monkeypatch):
+    monkeypatch.setenv("SMELTER_PROXY", "http://user:hidden@own:1")
+    assert job_environment(store_settings()) == {}, "Ray shows a job's environment in its dashboard"
+    extra = json.dumps({"cookies_file": "/etc/smelter/cookies.txt"})
+    proxy = {"conn_type": "http", "host": "proxy", "port": 3128, "login": "me", "password": "a@b"}
+    define(monkeypatch, "smelter_web", **proxy, extra=extra)
+    wanted = {"SMELTER_PROXY": "http://me:a%40b@proxy:3128", "SMELTER_COOKIES_FILE": "/etc/smelter/cookies.txt"}
+    assert job_environment(store_settings()) == wanted
+
+
 def test_keys_of_the_environment_are_not_sent_with_jobs(monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hidden")

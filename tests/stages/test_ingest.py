@@ -15,6 +15,7 @@ from stages.settings import Settings
 from stages.stage import Context
 from tests import tiny
 from tests.models.game import play
+from tests.site import Site, serve
 
 
 @pytest.fixture
@@ -69,3 +70,28 @@ def test_refusals(file_settings: Settings, folder: Path) -> None:
 def test_a_missing_folder_is_a_wrong_configuration(file_settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"expected a folder of NAME\.mp4"):
         ingest(file_settings, tmp_path / "none")
+
+
+@pytest.mark.parametrize("suffix", ["", ".mp4"])
+def test_an_index_on_the_web_gives_what_a_folder_gives(file_settings: Settings, folder: Path, suffix: str) -> None:
+    """Both forms of OpenAI's index; the recorder's version comes from the address as it does from a folder."""
+    name = sorted(folder.glob("*.mp4"))[0].stem
+    site = Site({f"10.0/{path.name}": path.read_bytes() for path in folder.glob(f"{name}.*")})
+    with serve(site) as root:
+        site.videos["index.json"] = json.dumps(
+            {"basedir": f"{root}/media/", "relpaths": [f"10.0/{name}{suffix}", "10.0/missing"]}
+        ).encode()
+        section = {"recordings": [f"{root}/media/index.json"], "allow_private_hosts": True, "consent": "contract 7"}
+        summary = tiny.run(file_settings, {"ingest": section}, "ingest")
+        assert (summary["done"], summary["reasons"]) == (1, {"http_404": 1})
+    (record,) = Context(file_settings).ledger.records("ingest").values()
+    assert record.info["url"] == f"{root}/media/10.0/{name}.mp4"
+    assert (record.info["world"], record.info["consent"]) == (name.rsplit("-", 2)[0], "contract 7")
+    kept = {Context(file_settings).store.get(key) for key in Context(file_settings).store.keys("1_videos")}
+    assert kept == {path.read_bytes() for path in folder.glob(f"{name}.*")}
+
+
+def test_a_broken_index_is_a_wrong_configuration(file_settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"bad_index: expected \{basedir, relpaths\}"):
+        ingest(file_settings, tmp_path / "index.json")

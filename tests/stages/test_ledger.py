@@ -3,9 +3,9 @@
 import pytest
 
 from stages import paths
-from stages.errors import ServiceError
+from stages.errors import BadInput, ServiceError
 from stages.ledger import Ledger
-from stages.records import Output, Record
+from stages.records import Output, Quarantined, Record
 from stages.settings import Settings
 from stages.storage import Store
 
@@ -52,10 +52,16 @@ def test_half_written_output_is_not_read(settings: Settings) -> None:
 
 
 def test_quarantine_counts_attempts(ledger: Ledger) -> None:
-    ledger.quarantine("toy", "aa1", "key", "bad_luck", "first")
-    ledger.quarantine("toy", "aa1", "key", "worse_luck", "second")
+    ledger.quarantine("toy", "aa1", "key", BadInput("bad_luck", "first"), gate="g")
+    ledger.quarantine("toy", "aa1", "key", BadInput("worse_luck", "second", "rules"), gate="g")
     entry = ledger.quarantined("toy")["aa1", "key"]
     assert (entry.attempt, entry.reason, entry.message) == (2, "worse_luck", "second")
+    assert (entry.again, entry.gate) == ("rules", "g")
+
+
+def test_entries_from_before_there_were_classes_are_never_tried_again_unasked(ledger: Ledger) -> None:
+    old = b'{"attempt":1,"key":"k","message":"m","reason":"http_404","stage":"toy","unit":"aa1"}'
+    assert (Quarantined.from_bytes(old).again, Quarantined.from_bytes(old).gate) == ("never", "")
 
 
 def test_pointers_move_forward_only(ledger: Ledger) -> None:

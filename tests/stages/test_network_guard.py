@@ -1,10 +1,11 @@
 """What counts as public, and that no socket of a guarded process reaches anything else."""
 
+import http.client
 import socket
 
 import pytest
 
-from stages.network_guard import NetworkGuard, is_public
+from stages.network_guard import NetworkGuard, PrivateAddress, is_public
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,10 @@ from stages.network_guard import NetworkGuard, is_public
         ("::1", False),
         ("::ffff:10.0.0.1", False),
         ("2002:7f00:1::", False),  # 6to4 of 127.0.0.1
+        ("64:ff9b::a00:1", False),  # NAT64 of 10.0.0.1
+        ("64:ff9b::808:808", True),
+        ("::10.0.0.1", False),
+        ("240.0.0.1", False),
         ("fe80::1%eth0", False),
         ("fd00::1", False),
         ("localhost", False),
@@ -63,3 +68,37 @@ def test_proxies_of_the_environment_may_be_private(port: int, monkeypatch: pytes
     with guard.active():
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     assert guard.refused == ""
+
+
+def test_a_proxy_of_the_settings_may_be_private_but_not_what_is_asked_of_it(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The socket goes to the proxy, so the host in the request is what must be judged."""
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    guard = NetworkGuard(allow_private_hosts=False, proxy=f"http://user:word@127.0.0.1:{port}")
+    with guard.active():
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection.connect()
+        with pytest.raises(PrivateAddress):
+            connection.putrequest("GET", "http://169.254.169.254/latest/meta-data/")
+        connection.close()
+        with pytest.raises(PrivateAddress):
+            http.client.HTTPConnection("127.0.0.1", port).set_tunnel("[::1]:443")
+        with pytest.raises(PrivateAddress):
+            http.client.HTTPConnection("127.0.0.1", port).set_tunnel("localhost", 443)
+    assert guard.refused in ("127.0.0.1", "::1")
+
+
+def test_a_name_that_changes_its_mind_is_judged_by_the_address_it_connects_to(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding: public when it is checked, private when it is used."""
+    answers = iter(["8.8.8.8", "127.0.0.1"])
+    found = lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]  # noqa: E731
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    guard = NetworkGuard(allow_private_hosts=False)
+    assert is_public(socket.getaddrinfo("rebind.example", port)[0][4][0])
+    with guard.active(), pytest.raises(PrivateAddress):
+        socket.create_connection(("rebind.example", port), timeout=5)

@@ -14,7 +14,7 @@ from stages.errors import ConfigError
 from stages.runner import run_stage
 from stages.scrape import Scrape, ScrapeConfig
 from stages.settings import Settings
-from stages.stage import Context
+from stages.stage import Context, Unit
 from tests import videos
 from tests.site import Site, serve
 
@@ -29,7 +29,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 def run(settings: Settings, *sources: str | Path, **fields: Any) -> dict[str, Any]:
-    fields = {"allow_private_hosts": True, "retries": 0, **fields}
+    fields = {"allow_private_hosts": True, "retries": 0, "requests_per_s": 0, **fields}
     stage = Scrape(ScrapeConfig(sources=tuple(map(str, sources)), **fields))
     return run_stage(stage, Context(settings), ray="off")
 
@@ -124,13 +124,15 @@ def test_a_video_that_was_taken_down_does_not_come_back(file_settings: Settings,
     assert not list(Context(file_settings).store.keys(paths.VIDEOS))
 
 
-def test_the_papers_blacklist(file_settings: Settings, tmp_path: Path) -> None:
+def test_new_rules_judge_a_refused_video_again(file_settings: Settings, tmp_path: Path) -> None:
     path = videos.constant_rate(tmp_path / "v.mp4", 30, 1.0)
     (tmp_path / "v.info.json").write_text(json.dumps({"title": "Minecraft on PS4!", "description": None}))
     assert reason(file_settings, path) == "blacklisted"
-    assert run(file_settings, path, blacklist=())["planned"] == 0  # quarantined: tried again on demand only
-    stage = Scrape(ScrapeConfig(sources=(str(path),), blacklist=()))
-    assert run_stage(stage, Context(file_settings), ray="off", retry="blacklisted")["done"] == 1
+    again = run(file_settings, path)
+    assert (again["planned"], again["held"]) == (0, {"blacklisted": 1}), "the same rules are not asked twice"
+    assert reason(file_settings, path, blacklist=(), deny=("ps[0-9]",)) == "denied"
+    assert run(file_settings, path, blacklist=())["done"] == 1
+    assert run(file_settings, path)["skipped"] == 1, "what is in stays in"
 
 
 @pytest.mark.parametrize("path", ["/media/one.mp4", "/moved.mp4", "/page.html"])
@@ -152,6 +154,68 @@ def test_a_feed_and_a_page_with_two_videos_give_two_each(file_settings: Settings
     assert (page["planned"], page["done"]) == (2, 2)
     kept = {Context(file_settings).store.get(info["key"]) for info in records(file_settings)}
     assert kept == {site.videos["one.mp4"], site.videos["two.mp4"]}
+
+
+def test_rules_judge_a_feed_before_any_download_and_its_facts_travel(file_settings: Settings, site: Site) -> None:
+    fields = {"consent": "owner's permission", "licence": "CC BY 4.0"}
+    summary = run(file_settings, site.root + "/ruled.xml", **fields)
+    assert (summary["done"], summary["reasons"]) == (1, {"blacklisted": 1})
+    assert site.requests["/media/one.mp4"] == 0
+    (info,) = records(file_settings)
+    assert (info["title"], info["uploader"], info["licence"]) == ("My base", "Ann", "CC BY 4.0")
+    assert (info["consent"], info["url"]) == ("owner's permission", site.root + "/media/two.mp4")
+    again = run(file_settings, site.root + "/ruled.xml", **fields)
+    assert (again["planned"], again["skipped"], again["held"]) == (0, 1, {"blacklisted": 1})
+    free = run(file_settings, site.root + "/ruled.xml", blacklist=(), licence_policy="creative-commons")
+    assert (free["planned"], free["reasons"]) == (1, {"licence": 1}), "judged anew, and still unpublished"
+    assert run(file_settings, site.root + "/ruled.xml", blacklist=())["done"] == 1
+
+
+def test_ten_thousand_entries_are_listed_without_a_download(file_settings: Settings, site: Site) -> None:
+    def units(max_items: int) -> list[Unit]:
+        config = ScrapeConfig(sources=(site.root + "/many/10000",), max_items=max_items, allow_private_hosts=True)
+        return list(Scrape(config).units(Context(file_settings)))
+
+    assert {unit.inputs["kind"] for unit in units(10_000)} == {"url"}
+    found = units(20)
+    assert [unit.inputs["kind"] for unit in found] == ["url"] * 20 + ["failed"]
+    assert found[-1].inputs["reason"] == "list_cut"
+    assert set(site.requests) == {"/many/10000"}
+
+
+def test_a_source_gives_no_more_than_its_share(file_settings: Settings, tmp_path: Path) -> None:
+    for rate in (24, 25, 30):
+        videos.constant_rate(tmp_path / "in" / f"{rate}.mp4", rate, 1.0)
+    summary = run(file_settings, tmp_path / "in", max_per_source=2)
+    assert (summary["done"], summary["reasons"]) == (2, {"beyond_limit": 1})
+    (entry,) = Context(file_settings).ledger.quarantined("scrape").values()
+    assert "got 1 more" in entry.message
+
+
+def test_a_broken_download_goes_on_where_it_stopped(file_settings: Settings, site: Site) -> None:
+    site.cut_off["/media/one.mp4"] = 1
+    assert run(file_settings, site.root + "/media/one.mp4", retries=1)["done"] == 1
+    (asked,) = site.ranges
+    assert 0 < int(asked.removeprefix("bytes=").removesuffix("-")) <= len(site.videos["one.mp4"]) // 2
+    (info,) = records(file_settings)
+    assert Context(file_settings).store.get(info["key"]) == site.videos["one.mp4"]
+
+
+def test_slow_and_swollen_answers_are_given_up(file_settings: Settings, site: Site) -> None:
+    assert reason(file_settings, site.root + "/trickle.mp4", stall_s=1, min_rate=5000) == "too_slow"
+    assert reason(file_settings, site.root + "/bomb.html", max_page_bytes=10**6) == "page_too_large"
+
+
+def test_a_busy_host_is_asked_again_by_the_next_run(file_settings: Settings, site: Site) -> None:
+    for attempt in (1, 2):
+        summary = run(file_settings, site.root + "/busy.mp4", retries=3)
+        assert (summary["planned"], summary["reasons"]) == (1, {"http_429": 1})
+        assert site.requests["/busy.mp4"] == attempt, "it asked for an hour: no other try now"
+
+
+def test_a_list_from_the_web(file_settings: Settings, site: Site) -> None:
+    summary = run(file_settings, "@" + site.root + "/list.txt")
+    assert (summary["done"], summary["reasons"]) == (1, {"unsupported_url": 1})
 
 
 def test_a_list_of_mixed_items_goes_on_past_bad_ones(file_settings: Settings, site: Site, tmp_path: Path) -> None:
@@ -200,20 +264,34 @@ def test_a_redirect_to_a_private_address_is_refused(
     assert site.requests["/media/one.mp4"] == 0
 
 
+def test_links_in_playlists_and_redirects_to_files_are_refused(
+    file_settings: Settings, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ftp_proxy", "http://127.0.0.1:1")
+    assert reason(file_settings, site.root + "/inner.m3u8", allow_private_hosts=False) == "private_address"
+    assert site.requests["/media/one.mp4"] == 0
+    assert reason(file_settings, site.root + "/to-file.mp4") == "unsupported_url"
+
+
 def test_an_s3_prefix_is_a_source(s3_settings: Settings, file_settings: Settings, tmp_path: Path) -> None:
     path = videos.constant_rate(tmp_path / "v.mp4", 30, 1.0)
     bucket = Context(s3_settings).store
     bucket.put("inbox/deep/v.mp4", path.read_bytes())
     bucket.put("inbox/notes.txt", b"no video")
+    bucket.put("inbox/deep/v.info.json", b'{"title": "House", "license": "CC0"}')
     store = s3_settings.model_copy(update={"store": s3_settings.store + "/smelter"})
     assert run(store, s3_settings.store + "/inbox")["done"] == 1
     (info,) = records(store)
     assert info["url"] == s3_settings.store + "/inbox/deep/v.mp4"
+    assert (info["title"], info["licence"], info["extractor"]) == ("House", "CC0", "s3")
     assert info["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
     assert reason(store, s3_settings.store + "/nothing") == "not_found"
 
 
-@pytest.mark.parametrize(("field", "value"), [("max_bytes", 0), ("retries", -1), ("sources", (" ",)), ("timeout_s", 0)])
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("max_bytes", 0), ("retries", -1), ("sources", (" ",)), ("timeout_s", 0), ("search_results", 0)],
+)
 def test_wrong_settings_are_refused_before_any_work(field: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=f"scrape: .*{field}"):
         ScrapeConfig(**{field: value})

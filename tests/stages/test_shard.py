@@ -26,6 +26,7 @@ def add_truth(ctx: Context, video: int, rows: int) -> Record:
     labels = ctx.put(f"5_labels/idm=truth/{clip_id}/k.parquet", parquet_bytes([to_table(clip_id, actions)]))
     clip = {"clip_id": clip_id, "clip_key": f"4_clips/{clip_id}/k.mp4", "clip_sha256": "0" * 64, "idm": "truth"}
     info = {"video_id": video_id, "url": f"recording:{video}", "licence": "CC0-1.0", "rows": rows, "null_rows": rows}
+    info["consent"] = "contract 7"
     record = Record("ingest", f"{video:020x}", "k", {}, (labels,), {**info, **clip})
     ctx.ledger.commit(record)
     return record
@@ -57,6 +58,9 @@ def test_shards_and_snapshot(settings: Settings) -> None:
     clips = [clip for file in files for clip in json.loads(file.schema_arrow.metadata[b"clips"])]
     assert {clip["origin"]["url"] for clip in clips} == {f"recording:{video}" for video in range(8)}
     assert clips[0]["origin"]["licence"] == "CC0-1.0"
+    assert clips[0]["origin"]["consent"] == "contract 7"
+    (manifest,) = (json.loads(ctx.store.get(key)) for key in ctx.store.keys("6_shards/snapshots"))
+    assert manifest["rights"] == [{"licence": "CC0-1.0", "consent": "contract 7", "rows": 400, "videos": 8}]
 
 
 def test_a_second_run_changes_nothing(file_settings: Settings) -> None:
