@@ -46,6 +46,7 @@ types: $(STAMP)  ## mypy over stages, models, operators and infra
 	@$(VENV)/bin/mypy
 
 lock: $(STAMP)  ## compile requirements.in to requirements.txt
+	@$(if $(strip $(WHEELS)),sed -i 's/^\(torch==[0-9.]*\)$$/\1+cpu/' requirements.txt)
 	@$(VENV)/bin/uv pip compile --quiet --python-version 3.11 $(UV_OPTIONS) --no-emit-find-links --no-header \
 	  --no-annotate requirements.in --output-file requirements.txt
 	@sed -i 's/+cpu$$//' requirements.txt
