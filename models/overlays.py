@@ -204,3 +204,14 @@ def hide_health(image: np.ndarray) -> np.ndarray | None:
     out = image.copy()
     out[y : y + h, a:b] = image[y - h : y, a:b][: image.shape[0] - y]
     return out
+
+
+def recompress(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A copy as another encoder would leave it: in half of the cases softer, always through JPEG of some quality."""
+    if rng.random() < 0.5:
+        height, width = image.shape[:2]
+        share = rng.uniform(0.7, 1.0)
+        small = cv2.resize(image, (int(width * share), int(height * share)), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(40, 95))])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))

@@ -3,8 +3,8 @@
     python -m stages.sample_frames --store URI --out DIR [--count 200] [--draw unbiased|uncertain] [--exclude CSV]
 
 In: samples of segmented videos and, for `uncertain`, their scores. Out: DIR/label.html, a page without any network on
-which the keyboard labels, and DIR/frames/<video>_<seconds>.jpg. The page downloads labels.csv; put it into DIR and train
-on it: `python -m stages.train_filter --config '{"frames": "DIR/labels.csv"}'`. Nothing is written to the store.
+which the keyboard labels, and DIR/frames/<video>_<seconds>.jpg. The page downloads labels.csv; put it into DIR and
+train on it: `python -m stages.train_filter --config '{"frames": "DIR/labels.csv"}'`. Nothing is written to the store.
 
 `unbiased` gives every sample of the store the same chance: label such frames to measure a filter. `uncertain` takes the
 frames whose score is nearest to the threshold, spread over time and videos: label such frames to improve a filter.
