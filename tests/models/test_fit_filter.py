@@ -13,7 +13,7 @@ from models.fit_filter import SetBuilder, fit
 from tests.models.test_overlays import scene
 from tests.models.toy_filter import ToyEmbedder, toy_videos
 
-QUICK = CellOptions(epochs=20)
+QUICK = CellOptions(epochs=30, learning_rate=2e-2)
 TWO = FitOptions(folds=2)
 
 
