@@ -44,7 +44,7 @@ def pattern(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     smooth = cv2.INTER_CUBIC if kind == 2 else cv2.INTER_NEAREST
     out = cv2.resize(coarse, (width, height), interpolation=smooth).astype(np.int16)
     if rng.random() < 0.5:
-        out += rng.normal(0, rng.uniform(2, 30), out.shape).astype(np.int16)
+        out += np.asarray(rng.normal(0, rng.uniform(2, 30), out.shape)).astype(np.int16)
     return out.clip(0, 255).astype(np.uint8)
 
 

@@ -15,7 +15,9 @@ from tests.models.toy_filter import ToyEmbedder, toy_videos
 
 @pytest.fixture(scope="module")
 def trained() -> CleanFilter:
-    return fit(toy_videos(), ToyEmbedder(), FitOptions(folds=2), CellOptions(epochs=30, learning_rate=2e-2)).clean_filter
+    return fit(
+        toy_videos(), ToyEmbedder(), FitOptions(folds=2), CellOptions(epochs=30, learning_rate=2e-2)
+    ).clean_filter
 
 
 def test_save_and_load_give_the_same_scores_and_no_pickle(trained: CleanFilter, tmp_path: Path) -> None:
