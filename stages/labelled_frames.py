@@ -1,8 +1,9 @@
 """Frames that people have labelled, for the clean classifier (paper, Appendix A.2: 8,800 of them).
 
 Two forms are read. A folder per class (`clean/`, `artifact/`, `other/`) of images named `<video>_<time>.jpg`, time in
-seconds. Or a table, CSV or Parquet, with the columns video, time, label, beside the videos it names. Only `clean`
-is the positive class; everything else is not. Frames of one video stay on one side of a split.
+seconds. Or a table, CSV or Parquet, with the columns video, time, label, beside the videos it names, or beside
+frames/<video>_<time>.jpg as `stages/sample_frames.py` writes them. Only `clean` is the positive class; everything else
+is not. Frames of one video stay on one side of a split.
 """
 
 import csv
@@ -54,7 +55,18 @@ def find_frames(path: Path) -> list[LabelledFrame]:
         )
     if not frames:
         raise ConfigError(f"frames: expected labelled frames in {path}, found none; see data/sample/frames/README.md")
+    _refuse_contradictions(frames, path)
     return sorted(frames, key=lambda f: (f.video, f.time_s, f.label, f.path.name))
+
+
+def _refuse_contradictions(frames: list[LabelledFrame], path: Path) -> None:
+    labels: dict[tuple[str, float], str] = {}
+    for frame in frames:
+        if labels.setdefault((frame.video, frame.time_s), frame.label) != frame.label:
+            raise ConfigError(
+                f"frames: expected one label for {frame.video} at {frame.time_s} s in {path}, got "
+                f"{labels[frame.video, frame.time_s]} and {frame.label}; keep the right one"
+            )
 
 
 def _from_folders(folder: Path) -> Iterator[LabelledFrame]:
@@ -69,32 +81,53 @@ def _from_folders(folder: Path) -> Iterator[LabelledFrame]:
 
 
 def _from_table(table: Path) -> Iterator[LabelledFrame]:
-    for number, row in enumerate(_rows(table), start=1):
+    for number, row in enumerate(read_rows(table), start=1):
         video, time, label = (str(row.get(name, "")).strip() for name in ("video", "time", "label"))
         if label not in CLASSES or not _is_time(time) or not video:
             raise ConfigError(
                 f"{table}, row {number}: expected video, time in seconds and label ({', '.join(CLASSES)}), got {row}"
             )
-        yield LabelledFrame(Path(video).stem, float(time), label, _find_video(table.parent, video))
+        yield LabelledFrame(_stem(video), float(time), label, _find_pixels(table.parent, video, float(time)))
 
 
-def _rows(table: Path) -> list[dict[str, object]]:
-    if table.suffix == ".csv":
-        with open(table, newline="", encoding="utf-8") as file:
-            return list(csv.DictReader(file))
-    import pyarrow.parquet as pq
+def read_rows(table: Path) -> list[dict[str, object]]:
+    """The rows of a table of labels.
 
-    return pq.read_table(table).to_pylist()
+    Raises:
+        ConfigError: it cannot be read as CSV or Parquet, or lacks a column.
+    """
+    try:
+        if table.suffix == ".csv":
+            with open(table, newline="", encoding="utf-8-sig") as file:  # spreadsheets put a mark before the first name
+                reader = csv.DictReader(file)
+                rows, names = list(reader), reader.fieldnames or []
+        else:
+            import pyarrow.parquet as pq
+
+            found = pq.read_table(table)
+            rows, names = found.to_pylist(), found.column_names
+    except (OSError, ValueError, csv.Error) as error:
+        raise ConfigError(f"frames: expected a CSV or Parquet table in {table}, got {error}") from None
+    if missing := {"video", "time", "label"} - set(names):
+        raise ConfigError(f"{table}: expected the columns video, time, label, got no {', '.join(sorted(missing))}")
+    return rows
 
 
-def _find_video(folder: Path, name: str) -> Path:
-    """The video beside the table; a name may lack its extension, and may not lead out of the folder."""
-    plain = Path(name).name
-    tried = [folder / plain, *(folder / (plain + suffix) for suffix in VIDEO_SUFFIXES)]
+def _stem(video: str) -> str:
+    """A video's name without folder and without the extension of a video; other dots belong to the name."""
+    name = Path(video).name
+    return Path(name).stem if Path(name).suffix in VIDEO_SUFFIXES else name
+
+
+def _find_pixels(folder: Path, video: str, time_s: float) -> Path:
+    """The drawn frame or the video beside the table; a name may not lead out of the folder."""
+    name = _stem(video)
+    image = folder / "frames" / f"{name}_{time_s:.2f}.jpg"
+    tried = [image, *(folder / (name + suffix) for suffix in VIDEO_SUFFIXES)]
     for path in tried:
-        if path.is_file() and path.suffix in VIDEO_SUFFIXES:
+        if path.is_file():
             return path
-    raise ConfigError(f"frames: expected the video {name!r} in {folder}, found none of {[p.name for p in tried]}")
+    raise ConfigError(f"frames: expected the video {video!r} in {folder}, found none of {[p.name for p in tried]}")
 
 
 def _is_time(text: str) -> bool:

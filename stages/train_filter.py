@@ -1,13 +1,14 @@
 """Train the clean classifier on labelled frames and promote it if it beats the champion (paper, Appendix A.2).
 
-In: labelled frames (`stages/labelled_frames.py`). Out: models/filter/<digest>/ with the classifier, its card, and the
-score that every frame got from a fit without its video. The champion pointer moves only for a better F1 on held-out
-frames; what was compared is kept in the pointer's record. Nothing is dropped: an unreadable frame stops the run.
+In: labelled frames (`stages/labelled_frames.py`). Out: models/filter/<digest>/ with the filter, its card, the score
+that every frame got from a fit without its video, and a contact sheet of the worst. The champion pointer moves only
+for a better F1 on held-out frames; what was compared is kept in the pointer's record. Nothing is dropped: an unreadable
+frame stops the run.
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,11 @@ from stages.stage import Context, Resources, Result, Stage, Unit
 if TYPE_CHECKING:
     import numpy as np
 
-    from models.classifier import FitOptions, Fitted
+    from models.fit_filter import Fitted
     from stages.labelled_frames import LabelledFrame
 
 HELD_OUT = "held_out.json"
+MISTAKES = "mistakes.png"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +41,16 @@ class TrainFilterConfig:
     gamma: float = 1.0
     """Kernel width times the number of features."""
     overlays: int = 3
-    """Unclean copies of each clean frame, each with a drawn face camera, watermark or banner; 0 means none."""
+    """Unclean copies of each clean frame, each with a drawn face camera, watermark or banner; 0 draws no copies."""
+    epochs: int = 4
+    """Times that the cell detectors see each frame and each copy, at most."""
     folds: int = 5
     """Parts of the cross-validation; frames of one video are never in two, so 5 holds out a fifth of the videos."""
     seed: int = 0
     """Of the drawn overlays."""
 
     def __post_init__(self) -> None:
-        for name, least in (("C", 1e-9), ("gamma", 1e-9), ("overlays", 0), ("folds", 2)):
+        for name, least in (("C", 1e-9), ("gamma", 1e-9), ("overlays", 0), ("epochs", 1), ("folds", 2)):
             if getattr(self, name) < least:
                 raise ConfigError(f"train_filter.{name}: expected at least {least}, got {getattr(self, name)}")
 
@@ -55,7 +59,7 @@ class TrainFilter(Stage[TrainFilterConfig]):
     """One unit: these frames under this configuration."""
 
     name = "train_filter"
-    version = 1
+    version = 2
     Config = TrainFilterConfig
     resources = Resources(cpus=2)
 
@@ -81,8 +85,9 @@ class TrainFilter(Stage[TrainFilterConfig]):
         card = {**make_card(frames, fitted, self.config, unit.inputs["frames_sha256"]), "comparison": comparison}
         with ctx.workspace() as name:
             folder = Path(name)
-            fitted.classifier.save(folder)
+            fitted.clean_filter.save(folder)
             (folder / HELD_OUT).write_bytes(canonical_json(rows))
+            draw_mistakes(frames, fitted.held_out_scores, folder / MISTAKES)
             (folder / "card.json").write_text(json.dumps(card, indent=1, sort_keys=True))
             (folder / "card.md").write_text(card_text(card))
             version, outputs = register(ctx, "filter", folder)
@@ -97,35 +102,26 @@ class TrainFilter(Stage[TrainFilterConfig]):
 
 
 def train(frames: "list[LabelledFrame]", config: TrainFilterConfig) -> "Fitted":
-    """Read, draw overlays, embed, fit. The same frames and config give the same classifier.
+    """Read, draw copies, embed, fit. The same frames and config give the same filter.
 
     Raises:
         ConfigError: a frame cannot be read. ValueError: what the models refuse.
     """
-    import numpy as np
-
-    from models.classifier import fit
-    from models.embedding import load_embedder
-    from models.overlays import unclean_copies
+    from models.cells import CellOptions
+    from models.classifier import FitOptions
+    from models.embedding import best_device, load_embedder
+    from models.fit_filter import SetBuilder, fit, refuse_one_sided
     from stages.labelled_frames import read_images
 
-    embedder, rng = load_embedder(config.embedder), np.random.default_rng(config.seed)
-    images, is_clean = read_images(frames), np.array([frame.is_clean for frame in frames])
-    groups, is_real = [frame.video for frame in frames], len(frames)
-    for index in np.flatnonzero(is_clean).tolist():
-        copies = unclean_copies(images[index], config.overlays, rng)
-        images += copies
-        groups += [frames[index].video] * len(copies)
-    labels = np.concatenate([is_clean, np.zeros(len(images) - is_real, bool)])
-    real = np.arange(len(images)) < is_real
-    features = embedder.embed(images)
-    return fit(features, labels, np.array(groups), (embedder.name, embedder.digest), _fit_options(config), real)
-
-
-def _fit_options(config: TrainFilterConfig) -> "FitOptions":
-    from models.classifier import FitOptions
-
-    return FitOptions(C=config.C, gamma=config.gamma, folds=config.folds)
+    refuse_one_sided([frame.is_clean for frame in frames], [frame.video for frame in frames])
+    embedder = load_embedder(config.embedder, best_device())
+    builder = SetBuilder(embedder, config.overlays, config.seed)
+    for frame, image in zip(frames, read_images(frames), strict=True):
+        builder.add(image, frame.label, frame.video, frame.time_s)
+    data = builder.build()
+    options = FitOptions(C=config.C, gamma=config.gamma, folds=config.folds)
+    fitted = fit(data, embedder, options, CellOptions(epochs=config.epochs, seed=config.seed))
+    return replace(fitted, held_out_scores=fitted.held_out_scores[data.is_real])
 
 
 def held_out_rows(frames: "list[LabelledFrame]", scores: "np.ndarray") -> list[dict[str, Any]]:
@@ -135,6 +131,18 @@ def held_out_rows(frames: "list[LabelledFrame]", scores: "np.ndarray") -> list[d
         for f, score in zip(frames, scores, strict=False)
         if score == score  # nan: its fold had only one class left to train on
     ]
+
+
+def draw_mistakes(frames: "list[LabelledFrame]", scores: "np.ndarray", path: Path) -> None:
+    """A contact sheet of the frames whose held-out score is furthest from their label."""
+    from models.contact_sheet import TILES, draw_sheet
+    from stages.labelled_frames import read_images
+
+    wrong = [(abs(float(score) - f.is_clean), f, float(score)) for f, score in zip(frames, scores, strict=True)]
+    worst = sorted((row for row in wrong if row[0] > 0.5), key=lambda row: (-row[0], row[1].video, row[1].time_s))
+    shown = worst[:TILES]
+    captions = [f"{f.label} {score:.2f}  {f.video[:12]} {f.time_s:.1f} s" for _, f, score in shown]
+    draw_sheet(read_images([f for _, f, _ in shown]), captions, path)
 
 
 def make_card(
@@ -149,10 +157,22 @@ def make_card(
         "frames_sha256": frames_sha256,
         "frames": counts,
         "config": {name: value for name, value in asdict(config).items() if name != "frames"},
-        "support_vectors": fitted.classifier.support_count,
+        "support_vectors": fitted.clean_filter.svm.support_count,
         "held_out": metrics_of(rows),
         "held_out_by_video": {video: metrics_of([r for r in rows if r["video"] == video]) for video in videos},
+        "held_out_spans": span_figures(rows),
     }
+
+
+def span_figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Span IoU and hours lost over videos whose frames are labelled densely; empty where there are none."""
+    from models.classifier_eval import dense_video, summarise
+    from models.spans import SpanRule
+
+    videos = {row["video"] for row in rows}
+    tables = {name: [(r["time_s"], r["is_clean"], r["score"]) for r in rows if r["video"] == name] for name in videos}
+    dense = [found for name, table in sorted(tables.items()) if (found := dense_video(name, table))]
+    return {"videos": len(dense), **summarise(dense, SpanRule())["spans"]} if dense else {}
 
 
 def metrics_of(rows: list[dict[str, Any]], threshold: float = 0.5) -> dict[str, Any]:
@@ -199,10 +219,11 @@ def card_text(card: dict[str, Any]) -> str:
     lines = [
         "# Clean classifier",
         "",
-        f"Clean survival play against the rest: SVM, RBF, C = {card['config']['C']}, on {card['config']['embedder']} "
-        f"features. Trained on {sum(card['frames'].values())} labelled frames ({card['frames']}).",
+        f"Clean survival play against the rest: cell detectors and an SVM (RBF, C = {card['config']['C']}) on maps of "
+        f"{card['config']['embedder']}. Trained on {sum(card['frames'].values())} labelled frames ({card['frames']}).",
         "",
-        "Every figure is of frames whose video the fit had not seen.",
+        "Every figure is of frames whose video the fit had not seen. `mistakes.png` shows the worst of them.",
+        *_span_lines(card["held_out_spans"]),
         "",
         "| video | frames | clean | accuracy | precision | recall | F1 |",
         "|---|---|---|---|---|---|---|",
@@ -211,6 +232,17 @@ def card_text(card: dict[str, Any]) -> str:
         figures = " | ".join(f"{m[key]:.3f}" for key in ("accuracy", "precision", "recall", "f1"))
         lines.append(f"| {name} | {m['samples']} | {m['clean']} | {figures} |")
     return "\n".join(lines) + "\n"
+
+
+def _span_lines(spans: dict[str, Any]) -> list[str]:
+    if not spans:
+        return []
+    lost = spans["hours_lost"]
+    return [
+        "",
+        f"Clean spans of the {spans['videos']} densely labelled videos: mean IoU {spans['mean_iou']:.3f}; "
+        f"{lost['clean_discarded']} h clean discarded, {lost['unclean_kept']} h unclean kept.",
+    ]
 
 
 STAGE = TrainFilter

@@ -34,12 +34,12 @@ def jpeg(image: np.ndarray) -> bytes:
 
 def write_folders(folder: Path, videos: int = 3, per_class: int = 3) -> Path:
     """clean/, artifact/ and other/ with `<video>_<time>.jpg`."""
-    for label in ("clean", "artifact", "other"):
+    for offset_s, label in ((0.0, "clean"), (0.25, "artifact"), (0.5, "other")):
         (folder / label).mkdir(parents=True)
         for video in range(videos):
             for index in range(per_class):
                 image = picture(video * 100 + index, label == "clean")
-                (folder / label / f"video{video}_{index * 1.5:.2f}.jpg").write_bytes(jpeg(image))
+                (folder / label / f"video{video}_{index * 1.5 + offset_s:.2f}.jpg").write_bytes(jpeg(image))
     return folder
 
 

@@ -6,9 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.classifier import fit
-from models.classifier_eval import Judged, draw, evaluate_filter, find_pairs, frame_metrics, judge_spans, summarise
+from models.cells import CellOptions
+from models.classifier import FitOptions
+from models.classifier_eval import (
+    Judged,
+    dense_video,
+    draw,
+    evaluate_filter,
+    find_pairs,
+    frame_metrics,
+    judge_spans,
+    summarise,
+)
 from models.embedding import EfficientNetLite0
+from models.fit_filter import SetBuilder, fit
 from models.spans import SpanRule
 from tests.frames import picture
 from tests.videos import write_video
@@ -55,9 +66,10 @@ def test_the_report_adds_up_over_videos() -> None:
 
 def test_from_files_to_report_and_picture(tmp_path: Path) -> None:
     embedder = EfficientNetLite0()
-    images = [picture(seed, seed % 2 == 0) for seed in range(12)]
-    labels, groups = np.arange(12) % 2 == 0, np.array([f"g{i // 4}" for i in range(12)])
-    fit(embedder.embed(images), labels, groups, (embedder.name, embedder.digest)).classifier.save(tmp_path / "filter")
+    builder = SetBuilder(embedder, copies=0, seed=0)
+    for seed in range(12):
+        builder.add(picture(seed, seed % 2 == 0), ("clean", "artifact")[seed % 2], f"g{seed // 4}", float(seed))
+    fit(builder.build(), embedder, FitOptions(), CellOptions()).clean_filter.save(tmp_path / "filter")
     shown = [picture(100, True)] * 120 + [picture(100, False)] * 60
     write_video(tmp_path / "a.mp4", [i * 4500 for i in range(180)], size=(224, 128), pictures=iter(shown))
     intervals = [
@@ -80,3 +92,24 @@ def test_truth_without_video_is_named(tmp_path: Path) -> None:
     (tmp_path / "b.truth.json").write_text("{}")
     with pytest.raises(ValueError, match=r"no video for b\.mp4"):
         find_pairs(tmp_path, tmp_path)
+
+
+def test_spans_are_judged_one_by_one() -> None:
+    wanted = judged("c" * 10 + "u" * 10 + "c" * 10, "c" * 10 + "u" * 14 + "c" * 6)
+    found = summarise([wanted], SpanRule())["spans"]
+    assert found["mean_iou"] == pytest.approx((1.0 + 0.6) / 2, abs=0.02)
+    assert found["worst_boundary_s"] == pytest.approx(4.0, abs=0.17)
+    assert found["boundaries_within_a_sample"] == 0.75
+    assert found["shortest_found_s"] == pytest.approx(6.0, abs=0.17)
+    assert found["hours_lost"] == {"clean_discarded": pytest.approx(4 / 3600, abs=1e-4), "unclean_kept": 0.0}
+    invented = summarise([wanted, judged("u" * 20, "c" * 20, "w")], SpanRule())["spans"]
+    assert invented["mean_iou"] == pytest.approx((1.0 + 0.6 + 0.0) / 3, abs=0.02)
+
+
+def test_densely_labelled_frames_make_a_video() -> None:
+    rows = [(7 + i / 3, i < 20, float(i < 20)) for i in range(40)]
+    video = dense_video("v", rows)
+    assert video is not None
+    row = judge_spans(video, SpanRule())
+    assert row["spans_s"]["found"] == row["spans_s"]["truth"]
+    assert dense_video("v", rows[::3]) is None

@@ -20,8 +20,8 @@ def test_folders_give_class_video_and_time(tmp_path: Path) -> None:
     assert (first.video, first.time_s, first.label, first.is_clean) == (
         "video0",
         0.0,
-        "artifact",
-        False,
+        "clean",
+        True,
     )
     assert {frame.video for frame in frames} == {"video0", "video1"}
     assert sum(frame.is_clean for frame in frames) == 4
@@ -88,3 +88,20 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 def test_a_time_after_the_end_is_refused(tmp_path: Path) -> None:
     write_video(tmp_path / "one.mp4", [i * 3000 for i in range(30)])
     assert "one.mp4 ends before 9.0 s" in refused(tmp_path, "t.csv", "video,time,label\none,9,clean\none,0,other\n")
+
+
+def test_a_table_beside_drawn_frames_needs_no_video(tmp_path: Path) -> None:
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "abc.def_12.50.jpg").write_bytes(jpeg(picture(0, True)))
+    (tmp_path / "labels.csv").write_text("\ufeffvideo,time,label\nabc.def,12.50,clean\n", encoding="utf-8")
+    (frame,) = find_frames(tmp_path / "labels.csv")
+    assert (frame.video, frame.time_s, frame.path.name) == ("abc.def", 12.5, "abc.def_12.50.jpg")
+    assert read_images([frame])[0].shape == (128, 224, 3)
+
+
+def test_contradictions_and_missing_columns_are_named(tmp_path: Path) -> None:
+    write_video(tmp_path / "one.mp4", [i * 3000 for i in range(30)])
+    rows = "video,time,label\none,0.5,clean\none,0.5,other\n"
+    assert "expected one label for one at 0.5 s" in refused(tmp_path, "twice.csv", rows)
+    assert "got no label" in refused(tmp_path, "short.csv", "video,time\none,0.5\n")
+    assert "expected a CSV or Parquet table" in refused(tmp_path, "broken.parquet", "no parquet")

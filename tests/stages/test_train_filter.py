@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.classifier import CleanClassifier
+from models.clean_filter import CleanFilter
 from stages import paths
 from stages.errors import ConfigError
 from stages.runner import run_stage
@@ -26,11 +26,12 @@ def test_a_filter_is_registered_judged_and_promoted(file_settings: Settings, tmp
     assert (summary["done"], summary["changed"], summary["held_out_f1"]) == (1, True, 1.0)
     ctx = Context(file_settings)
     folder = ctx.fetch_model("filter", ctx.model_digest("filter"))
-    assert CleanClassifier.load(folder).config.embedder == "efficientnet-lite0"
+    assert CleanFilter.load(folder).config.embedder == "efficientnet-lite0"
     card = json.loads((folder / "card.json").read_text())
     assert card["frames"] == {"artifact": 9, "clean": 9, "other": 9}
     assert card["held_out"]["samples"] == 27, "drawn overlays must not be counted"
     assert sorted(card["held_out_by_video"]) == ["video0", "video1", "video2"]
+    assert (folder / "mistakes.png").read_bytes().startswith(b"\x89PNG")
     assert "| video0 | 9 | 3 | 1.000 |" in (folder / "card.md").read_text()
     again = train(file_settings, frames, overlays=1)
     assert (again["planned"], again["skipped"], again["changed"]) == (0, 1, False)

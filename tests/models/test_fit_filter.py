@@ -1,0 +1,76 @@
+"""Training: the same input gives the same bytes, held-out videos stay held out, copies are not measured."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.cells import ABSENT, HEALTH, OVERLAY, PRESENT, CellOptions
+from models.classifier import FitOptions
+from models.embedding import EfficientNetLite0
+from models.fit_filter import SetBuilder, fit
+from tests.models.test_overlays import scene
+from tests.models.toy_filter import ToyEmbedder, toy_videos
+
+QUICK = CellOptions(epochs=30, learning_rate=2e-2)
+TWO = FitOptions(folds=2)
+
+
+def test_the_same_frames_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        fit(toy_videos(), ToyEmbedder(), TWO, CellOptions(epochs=2)).clean_filter.save(tmp_path / name)
+    assert (tmp_path / "a/weights.safetensors").read_bytes() == (tmp_path / "b/weights.safetensors").read_bytes()
+    assert (tmp_path / "a/model.json").read_bytes() == (tmp_path / "b/model.json").read_bytes()
+
+
+def test_scores_of_held_out_videos_are_right() -> None:
+    data = toy_videos()
+    scores = fit(data, ToyEmbedder(), TWO, QUICK).held_out_scores
+    assert ((scores >= 0.5) == data.is_clean).mean() > 0.98
+
+
+def test_what_only_its_own_video_explains_cannot_be_learnt() -> None:
+    """Nothing but the video's own channel tells clean from unclean: worth nothing on a video held out."""
+    data = toy_videos(videos=6, frames=20)
+    maps = np.random.default_rng(0).normal(size=data.maps.shape).astype(np.float16)
+    is_clean = np.repeat(np.arange(6) % 2 == 0, 20)
+    for video in range(6):
+        maps[video * 20 : video * 20 + 20, ..., video] += 9
+    blind = replace(data, maps=maps, is_clean=is_clean, targets=np.full_like(data.targets, ABSENT))
+    scores = fit(blind, ToyEmbedder(), FitOptions(folds=6), CellOptions(epochs=1)).held_out_scores
+    assert ((scores >= 0.5) == is_clean).mean() <= 0.6
+
+
+def test_copies_train_but_are_not_measured() -> None:
+    data = toy_videos()
+    is_real = np.arange(len(data.maps)) % 2 == 0
+    scores = fit(replace(data, is_real=is_real), ToyEmbedder(), TWO, CellOptions(epochs=1)).held_out_scores
+    assert np.array_equal(np.isfinite(scores), is_real)
+
+
+@pytest.mark.parametrize("is_clean", [False, True])
+def test_one_class_and_one_video_are_refused(is_clean: bool) -> None:
+    data = toy_videos(videos=2)
+    with pytest.raises(ValueError, match="clean and unclean frames from at least two videos"):
+        fit(replace(data, is_clean=np.full_like(data.is_clean, is_clean)), ToyEmbedder(), TWO, QUICK)
+    with pytest.raises(ValueError, match="from 1; label more"):
+        fit(toy_videos(videos=1), ToyEmbedder(), TWO, QUICK)
+
+
+def test_a_clean_frame_trains_with_its_copies() -> None:
+    builder = SetBuilder(EfficientNetLite0(), copies=2, seed=0)
+    builder.add(scene(), "clean", "v", 1.0)
+    builder.add(scene(hearts=False), "other", "v", 2.0)
+    builder.add(scene(), "artifact", "w", 3.0)
+    data = builder.build()
+    # itself, without hearts, two overlays, something else; then the two frames that have no copies
+    assert data.is_clean.tolist() == [True] + [False] * 6
+    assert data.is_real.tolist() == [True, False, False, False, False, True, True]
+    assert data.groups.tolist() == ["v"] * 6 + ["w"]
+    has = (data.targets == PRESENT).any(axis=(1, 2))
+    assert has[:, OVERLAY].tolist() == [False, False, True, True, False, False, False]
+    assert has[:2, HEALTH].tolist() == [True, False]
+    hearts = np.argwhere(data.targets[0, ..., HEALTH] == PRESENT)
+    assert set(hearts[:, 0].tolist()) <= {13, 14}
+    assert (data.targets[[1, 4, 5], ..., HEALTH] == ABSENT).all()
