@@ -11,6 +11,8 @@ from typing import Any
 
 import av
 import numpy as np
+from av.codec.context import Flags
+from av.stream import Disposition
 
 BLOCKS = 4
 
@@ -47,11 +49,16 @@ def write_video(
     pictures: Iterator[np.ndarray[Any, Any]] | None = None,
     pixel_format: str = "yuv420p",
     rotation: int = 0,
+    aspect: Fraction | None = None,
+    is_interlaced: bool = False,
     with_audio_s: float = 0.0,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
 ) -> Path:
-    """Write numbered frames (or `pictures`) at the given time stamps, in units of `time_base` seconds."""
+    """Write numbered frames (or `pictures`) at the given time stamps, in units of `time_base` seconds.
+
+    `aspect` is the width of a pixel over its height; `options` are the encoder's.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=container_options or {}) as container:
         stream = container.add_stream(codec, rate=rate)
@@ -59,9 +66,13 @@ def write_video(
         stream.time_base = stream.codec_context.time_base = time_base
         stream.codec_context.thread_count = 1
         stream.codec_context.gop_size = gop
-        if codec == "libx264":
+        stream.codec_context.options = {**_quick(codec, b_frames), **(options or {})}
+        if codec in ("libx264", "mpeg4", "mpeg2video"):
             stream.codec_context.max_b_frames = b_frames
-            stream.codec_context.options = {"preset": "ultrafast", "crf": "28", "bf": str(b_frames), **(options or {})}
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        if is_interlaced:
+            stream.codec_context.flags |= int(Flags.interlaced_dct) | int(Flags.interlaced_me)
         if rotation:
             stream.set_display_rotation(rotation)
         sound = container.add_stream("aac", rate=16_000) if with_audio_s else None
@@ -74,6 +85,17 @@ def write_video(
         if sound:
             write_silence(container, sound, with_audio_s)
     return path
+
+
+def _quick(codec: str, b_frames: int) -> dict[str, str]:
+    """Encoder options that spare the tests' time."""
+    return {
+        "libx264": {"preset": "ultrafast", "crf": "28", "bf": str(b_frames)},
+        "libx265": {"preset": "ultrafast", "x265-params": f"log-level=none:pools=1:bframes={b_frames}"},
+        "libvpx-vp9": {"deadline": "realtime", "cpu-used": "8"},
+        "libvpx": {"deadline": "realtime", "cpu-used": "8"},
+        "libsvtav1": {"preset": "9", "crf": "20", "svtav1-params": "lp=1"},
+    }.get(codec, {})
 
 
 def write_silence(container: Any, stream: Any, seconds: float) -> None:
@@ -91,6 +113,39 @@ def constant_rate(path: Path, fps: Fraction | int, seconds: float, **kwargs: Any
     start = kwargs.pop("start", 0)
     count = int(seconds * fps)
     return write_video(path, [start + round(n / (fps * base)) for n in range(count)], base, rate=fps, **kwargs)
+
+
+def copied(path: Path, source: Path, packets: range) -> Path:
+    """Some video packets of a file, as they are, in another file whose time begins with the earliest of them."""
+    with av.open(str(source)) as read, av.open(str(path), "w") as write:
+        stream = write.add_stream_from_template(read.streams.video[0])
+        chosen = [packet for packet in read.demux(video=0) if packet.size][packets.start : packets.stop]
+        first = min(packet.dts for packet in chosen)
+        for packet in chosen:
+            packet.pts, packet.dts, packet.stream = packet.pts - first, packet.dts - first, stream
+            write.mux(packet)
+    return path
+
+
+def with_extra_picture(path: Path, seconds: float, is_cover: bool) -> Path:
+    """Numbered frames, 160x96 at 30 fps, beside a larger stream: a cover picture, or a film that is not the default."""
+    with av.open(str(path), "w") as container:
+        extra = container.add_stream("mjpeg" if is_cover else "libx264", rate=30)
+        extra.width, extra.height, extra.pix_fmt = 640, 480, "yuvj420p" if is_cover else "yuv420p"
+        extra.disposition = Disposition.attached_pic if is_cover else 0
+        main = container.add_stream("libx264", rate=30)
+        main.width, main.height, main.pix_fmt = 160, 96, "yuv420p"
+        main.disposition = Disposition.default
+        main.codec_context.options = _quick("libx264", 2)
+        for index in range(int(seconds * 30)):
+            for stream, number in ((extra, 9999), (main, index)):
+                if stream is main or not is_cover or index == 0:
+                    picture = numbered(number, stream.width, stream.height)
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    frame.pts = index
+                    container.mux(stream.encode(frame))
+        container.mux([*extra.encode(None), *main.encode(None)])
+    return path
 
 
 def audio_only(path: Path, seconds: float = 1.0) -> Path:
