@@ -73,8 +73,8 @@ def _packets(container: InputContainer, reading: Reading) -> Iterator[Packet]:
     while True:
         try:
             yield next(packets)
-        except StopIteration:
-            return
+        except (StopIteration, IndexError):
+            return  # IndexError: at the end of the file PyAV looks up streams that appeared after it was opened
         except av.FFmpegError as error:  # the container itself is damaged here: nothing follows
             reading.note(error)
             return
