@@ -198,15 +198,11 @@ def test_a_thousand_million_frames_per_second_are_less_than_a_step(tmp_path: Pat
     assert reason(path, tmp_path) == "no_frames"
 
 
-@pytest.mark.parametrize("header_side", [16_384, 64])
-def test_a_picture_of_16384_pixels_a_side_is_not_unpacked(tmp_path: Path, header_side: int) -> None:
-    """A PNG of 270 million pixels in 4 MB, be it the header that says so or only the packet."""
-    path = videos.with_packets(tmp_path / "v.mov", "png", "rgb24", [videos.black_png(16_384)] * 2, 64)
-    data = bytearray(path.read_bytes())
-    size = data.index(b"png ", data.index(b"stsd")) + 28
-    data[size : size + 4] = header_side.to_bytes(2, "big") * 2
-    path.write_bytes(data)
-    assert reason(path, tmp_path) == ("too_large_frame" if header_side > 64 else "no_frames")
+def test_a_picture_far_larger_than_its_header_says_is_not_unpacked(tmp_path: Path) -> None:
+    """A PNG of 81 million pixels in 1 MB."""
+    path = videos.with_packets(tmp_path / "v.mov", "png", "rgb24", [videos.black_png(9000)], 64)
+    assert path.stat().st_size < 2_000_000
+    assert reason(path, tmp_path) == "no_frames"
 
 
 def test_packets_without_frames_spend_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
