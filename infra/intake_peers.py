@@ -28,7 +28,7 @@ def pipe(video: Path, out: str = "-") -> list[str]:
 
 
 def exact_clips(video: Path, seconds: float, folder: Path) -> list[str]:
-    """Cut the first seconds in clips as video2dataset 1.3 does with `precision: exact`: all is encoded at its own size."""
+    """Cut the first seconds in clips as video2dataset 1.3's `precision: exact` does: all encoded at source size."""
     times = ",".join(str(t) for t in range(CLIP_S, ceil(seconds), CLIP_S))
     segments = ["-f", "segment", "-segment_times", times, "-force_key_frames", times, "-reset_timestamps", "1"]
     return [*_start(video, seconds), "-map", "0", *segments, "-threads", "1", str(folder / "clip_%05d.mp4")]

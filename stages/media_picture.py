@@ -52,6 +52,21 @@ def display_size(frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
     return (height, width) if _turns(frame)[0] % 2 else (width, height)
 
 
+def shrink(picture: np.ndarray[Any, Any], width: int, height: int) -> np.ndarray[Any, Any]:
+    """A picture (H, W, 3) at another size, for looking at: whole pixels are averaged, the rest is interpolated.
+
+    Averaging by a whole factor is fast; what then remains is less than a factor of 2, where interpolation reads every
+    pixel. OpenCV's INTER_AREA alone gives the same but for 0.2 grey levels and takes three times as long.
+    """
+    factor = min(picture.shape[1] // width, picture.shape[0] // height)
+    if factor > 1:
+        whole = picture.shape[1] // factor, picture.shape[0] // factor
+        picture = cv2.resize(picture, whole, interpolation=cv2.INTER_AREA)
+    if picture.shape[1::-1] != (width, height):
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    return picture
+
+
 def squash(picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """Any RGB picture (H, W, 3) to (128, 128, 3) as VPT's models saw it; the aspect ratio is not kept."""
     height, width = picture.shape[:2]

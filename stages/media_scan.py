@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 
 from stages.errors import BadInput
 from stages.media_grid import STEPS_PER_S, Clock, Grid, Span, candidates, make_grid, sample_step, step_ticks
-from stages.media_picture import display_size, first_line, to_rgb
+from stages.media_picture import display_size, first_line, shrink, to_rgb
 from stages.media_probe import MediaLimits, declared_duration, open_video, too_long
 from stages.media_read import Reading, decoded
 
@@ -166,9 +166,7 @@ class _Sampler:
         picture = to_rgb(frame, "bgr24", self._first_line)
         width, height = display_size(frame, self.aspect)
         scale = min(1.0, self._options.sample_side / min(height, width))
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        if size != picture.shape[1::-1]:
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        picture = shrink(picture, max(1, round(width * scale)), max(1, round(height * scale)))
         done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self._options.jpeg_quality])
         assert done, "cv2.imencode refused a uint8 BGR picture"
         return data.tobytes()

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stages.media_picture import display_size, one_field, squash, to_rgb
+from stages.media_picture import display_size, one_field, shrink, squash, to_rgb
 
 
 def test_squash_averages_large_pictures_and_squashes_contractor_sizes_as_the_models_saw_it() -> None:
@@ -50,3 +50,16 @@ def test_a_field_keeps_its_colours(pixel_format: str) -> None:
         field = one_field(woven, first)
         assert (field.width, field.height) == (64, 32)
         assert np.abs(to_rgb(field).astype(int) - colour).max() <= 6
+
+
+@pytest.mark.parametrize("size", [(1920, 1080), (640, 360), (1000, 700), (3840, 2160)])
+def test_shrinking_is_averaging_but_for_what_nobody_sees(size: tuple[int, int]) -> None:
+    picture = cv2.resize(np.random.default_rng(1).integers(0, 256, (90, 160, 3), dtype=np.uint8), size)
+    averaged = cv2.resize(picture, (455, 256), interpolation=cv2.INTER_AREA)
+    assert np.abs(shrink(picture, 455, 256).astype(int) - averaged).mean() < 4
+
+
+def test_shrinking_to_the_same_size_changes_nothing_and_growing_works() -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    assert (shrink(picture, 160, 90) == picture).all()
+    assert shrink(picture, 160, 120).shape == (120, 160, 3)
