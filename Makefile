@@ -10,7 +10,7 @@ export PYTHONPATH := $(CURDIR)
 WHEELS := $(shell python3 -m pip config get global.find-links 2>/dev/null || echo $$PIP_FIND_LINKS)
 UV_OPTIONS := $(if $(strip $(WHEELS)),--find-links $(strip $(WHEELS)),--torch-backend auto)
 
-.PHONY: help install demo up down status test lint types lock clean
+.PHONY: help install demo up down status test lint types bench-intake lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,9 @@ lint: $(STAMP)  ## ruff: rules and format
 
 types: $(STAMP)  ## mypy over stages, models, operators and infra
 	@$(VENV)/bin/mypy
+
+bench-intake: $(STAMP)  ## segment and cut against a bare ffmpeg pipe and video2dataset's exact mode
+	@$(PYTHON) -m infra.bench_intake
 
 lock: $(STAMP)  ## compile requirements.in to requirements.txt
 	@$(if $(strip $(WHEELS)),sed -i 's/^\(torch==[0-9.]*\)$$/\1+cpu/' requirements.txt)

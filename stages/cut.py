@@ -47,6 +47,8 @@ class CutConfig:
     """Address space of the cutting process, in MiB; beyond it a video is quarantined as decode_memory."""
     max_wall_s: float = field(default=8 * 3600.0, metadata=NOT_KEYED)
     """Wall seconds for one video; beyond it the video is quarantined as decode_timeout."""
+    max_stall_s: float = field(default=120.0, metadata=NOT_KEYED)
+    """Wall seconds without a new frame; beyond it the video is quarantined as decode_stalled."""
 
     def __post_init__(self) -> None:
         presets = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow")
@@ -61,17 +63,18 @@ class CutConfig:
         if not 0 <= self.min_tail_s <= self.max_clip_s or self.max_clip_s < 1:
             got = f"{self.max_clip_s} and {self.min_tail_s}"
             raise ConfigError(f"cut: expected max_clip_s >= 1 and min_tail_s from 0 to max_clip_s, got {got}")
-        if self.memory_mb < 512 or self.max_wall_s <= 0:
-            raise ConfigError(
-                f"cut: expected memory_mb >= 512, max_wall_s > 0, got {self.memory_mb}, {self.max_wall_s}"
-            )
+        if self.memory_mb < 512:
+            raise ConfigError(f"cut: memory_mb: expected at least 512 (libraries take 300), got {self.memory_mb}")
+        for name in ("max_wall_s", "max_stall_s"):
+            if getattr(self, name) <= 0:
+                raise ConfigError(f"cut: {name}: expected more than 0, got {getattr(self, name)}")
 
 
 class Cut(Stage[CutConfig]):
     """One unit per video with at least one clean span."""
 
     name = "cut"
-    version = 1
+    version = 2
     Config = CutConfig
     resources = Resources(cpus=1)
 
@@ -94,7 +97,7 @@ class Cut(Stage[CutConfig]):
         with ctx.workspace() as folder:
             source, clips = Path(folder) / "source", [Path(folder) / f"{span.start}.mp4" for span in spans]
             fetch_source(ctx, inputs["key"], source)
-            limits = Limits(config.memory_mb * 2**20, int(config.max_wall_s), config.max_wall_s)
+            limits = Limits(config.memory_mb * 2**20, int(config.max_wall_s), config.max_wall_s, config.max_stall_s)
             options = ClipOptions(config.gop, config.crf, config.preset, config.pixel_format)
             frames = run_limited(cut_clips, source, grid, spans, clips, options, limits=limits)
             outputs = tuple(

@@ -1,4 +1,4 @@
-"""Working clips: cut the clean part of a source to 128x128 at 20 Hz, and read such clips back.
+"""Working clips, 128x128 at 20 Hz: write and read them.
 
 Labelling and training read working clips only, so they have a key frame every second for
 random access and hold exactly one frame per step of the grid. The same input gives the same bytes.
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
@@ -21,16 +20,8 @@ from av.video.reformatter import ColorRange, Colorspace, Interpolation
 from av.video.stream import VideoStream
 
 from stages.errors import BadInput
-from stages.media_grid import STEPS_PER_S, Grid, Span, microseconds
-from stages.media_probe import MediaLimits, decoded, open_video, to_rgb
-
-CLIP_SIZE = 128
-"""Pixels on each side of a working clip: what VPT's models take."""
-GAME_WIDTH, GAME_HEIGHT = 640, 360
-"""Size of a contractor recording. The models saw 640x360 squashed to 128x128 by INTER_LINEAR, which reads 4 pixels
-for each one it writes; a larger picture squashed so would alias more than they ever saw, so it is averaged first."""
-SEEK_AFTER_S = 2
-"""A clip that begins earlier than this is read from the start of the file."""
+from stages.media_grid import STEPS_PER_S
+from stages.media_picture import CLIP_SIZE, to_rgb
 
 
 @dataclass(frozen=True)
@@ -47,49 +38,11 @@ class ClipOptions:
     """`yuv420p`, or `yuv444p`: same size, a quarter less error, but browsers cannot play it."""
 
 
-def cut_clip(
-    path: Path,
-    grid: Grid,
-    start: int,
-    end: int,
-    out: Path,
-    options: ClipOptions = ClipOptions(),
-    limits: MediaLimits = MediaLimits(),  # noqa: B008 - frozen
-) -> int:
-    """Write steps start (included) to end (excluded) as a working clip; returns its frames, proved by reading it back.
-
-    Raises:
-        BadInput: `truncated` when the source no longer gives the frames that the grid names; what `open_video` raises.
-    """
-    assert 0 <= start < end <= len(grid), f"steps {start}..{end} of a grid of {len(grid)}"
-    encoder = _Encoder(options)
-    seeks = grid.is_regular and grid.pts_us[start] > SEEK_AFTER_S * 1_000_000
-    for from_start in (False, True) if seeks else (True,):
-        try:
-            encoder.write(_steps(path, grid, start, end, from_start, limits), out)
-            break
-        except _Missed as missed:
-            if from_start:
-                raise BadInput(
-                    "truncated", f"expected the frames of the grid in {path.name}, got none {missed}"
-                ) from None
-    frames = len(decode_clip(out))
-    assert frames == end - start, f"clip {out.name} has {frames} frames, expected {end - start}"
-    return frames
-
-
-def cut_clips(source: Path, grid: Grid, spans: list[Span], clips: list[Path], options: ClipOptions) -> list[int]:
-    """Cut several spans of one video; returns the frames of each clip. One call serves one child process."""
-    # Size and length were checked when the grid was made; settings tightened since then must not break a clip.
-    limits = MediaLimits(max_duration_s=float("inf"))
-    return [cut_clip(source, grid, *span, clip, options, limits) for span, clip in zip(spans, clips, strict=True)]
-
-
 def encode_clip(frames: np.ndarray[Any, Any], options: ClipOptions = ClipOptions()) -> bytes:
     """Squashed frames (T, 128, 128, 3) uint8 RGB as the bytes of a working clip of exactly T frames."""
     with tempfile.TemporaryDirectory(prefix="smelter-") as folder:
         out = Path(folder) / "clip.mp4"
-        _Encoder(options).write(iter(frames), out)
+        Encoder(options).write(iter(frames), out)
         return out.read_bytes()
 
 
@@ -114,65 +67,7 @@ def decode_clip(source: bytes | Path | str) -> np.ndarray[Any, np.dtype[np.uint8
     return clip[:count]
 
 
-def squash(picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Any RGB picture (H, W, 3) to (128, 128, 3) as VPT's models saw it; the aspect ratio is not kept."""
-    height, width = picture.shape[:2]
-    game = min(width, GAME_WIDTH), min(height, GAME_HEIGHT)
-    if game != (width, height):
-        picture = cv2.resize(picture, game, interpolation=cv2.INTER_AREA)
-    return cv2.resize(picture, (CLIP_SIZE, CLIP_SIZE), interpolation=cv2.INTER_LINEAR)
-
-
-class _Missed(Exception):
-    """A frame that the grid names did not come; says which."""
-
-
-def _steps(path: Path, grid: Grid, start: int, end: int, from_start: bool, limits: MediaLimits) -> Iterator[Any]:
-    """The squashed picture of each step. A source frame that stands for several steps is squashed once."""
-    wanted = (grid.frame if from_start else grid.pts_us)[start:end].tolist()
-    with open_video(path, limits) as (container, stream):
-        if not from_start:
-            container.seek(_seek_target(grid, start), stream=stream)
-        places = _by_count(container, stream) if from_start else _by_time(container, stream, grid)
-        at = 0
-        for place, frame in places:
-            if place > wanted[at]:
-                raise _Missed(f"at {place} where {wanted[at]} was due")
-            if place < wanted[at]:
-                continue
-            picture = squash(to_rgb(frame))
-            while at < len(wanted) and wanted[at] == place:
-                yield picture
-                at += 1
-            if at == len(wanted):
-                return
-        raise _Missed(f"after step {start + at}")
-
-
-def _seek_target(grid: Grid, start: int) -> int:
-    """Raw time stamp of the first wanted frame. Rounded up, so that it is not before the frame itself."""
-    base = grid.time_base
-    ticks = -(-int(grid.pts_us[start]) * base.denominator // (1_000_000 * base.numerator))
-    return grid.first_pts + ticks
-
-
-def _by_count(container: Any, stream: VideoStream) -> Iterator[tuple[int, VideoFrame]]:
-    """Frames of the whole file with their index."""
-    yield from enumerate(decoded(container, stream))
-
-
-def _by_time(container: Any, stream: VideoStream, grid: Grid) -> Iterator[tuple[int, VideoFrame]]:
-    """Frames after a seek with their time in microseconds. Those before the first key frame may be broken."""
-    after_key = False
-    for frame in decoded(container, stream):
-        after_key = after_key or bool(frame.key_frame)
-        if frame.pts is None or frame.is_corrupt:
-            raise _Missed("that is whole")
-        if after_key:
-            yield int(microseconds(frame.pts - grid.first_pts, grid.time_base)), frame
-
-
-class _Encoder:
+class Encoder:
     """Writes RGB pictures as a bit-exact mp4: no dates, no version of the muxer."""
 
     def __init__(self, options: ClipOptions) -> None:

@@ -34,7 +34,8 @@ class Grid:
     frame: int32 (S,) index of the source frame in presentation order.
     pts_us: int64 (S,) time of that frame in microseconds from the first frame, rounded down.
     first_pts, time_base: raw time stamp of the first frame, in units of `time_base` seconds.
-    is_regular: every raw time stamp was present and later than the one before, so a seek finds frames by time.
+    is_regular: every packet decoded and every raw time stamp was present and later than the one before, so that a frame
+        found by its time after a seek is the frame that was found by counting.
     """
 
     frame: np.ndarray[Any, np.dtype[np.int32]]
@@ -54,8 +55,10 @@ class Clock:
         self.time_base = time_base
         self.first_pts = 0
         self.repaired = 0
-        self._nominal = max(1, round(1 / (rate * time_base))) if rate else max(1, round(Fraction(1, 30) / time_base))
-        self._gap = int(GAP_S / time_base)
+        self.gap = int(GAP_S / time_base)
+        """Ticks in `GAP_S`; 0 where a tick is longer, so that no two frames are continuous."""
+        claimed = round(1 / ((rate or Fraction(30)) * time_base))
+        self._nominal = max(1, min(claimed, self.gap))
         self._offset = 0
         self._last: int | None = None
 
@@ -74,7 +77,7 @@ class Clock:
         expected = self._last + self._nominal
         ticks = raw - self.first_pts + self._offset if raw is not None else expected
         if ticks <= self._last:
-            if self._last - ticks > self._gap:  # time began again, as in a joined stream: go on from here
+            if self._last - ticks > self.gap:  # time began again, as in a joined stream: go on from here
                 self._offset += expected - ticks
                 ticks = expected
             else:
@@ -82,7 +85,7 @@ class Clock:
             self.repaired += 1
         else:
             self.repaired += pts is None
-            if ticks - self._last <= self._gap:
+            if ticks - self._last <= self.gap:
                 self._nominal = ticks - self._last
         self._last = ticks
         return ticks
@@ -99,8 +102,11 @@ def count_steps(duration_ticks: int, time_base: Fraction) -> int:
     return (duration_ticks + slack) * time_base.numerator * STEPS_PER_S // time_base.denominator
 
 
-def make_grid(ticks: Any, duration_ticks: int, clock: Clock) -> Grid:
-    """The grid of a video from the ticks of all its frames, int64 (F,), strictly increasing from 0."""
+def make_grid(ticks: Any, duration_ticks: int, clock: Clock, is_whole: bool = True) -> Grid:
+    """The grid of a video from the ticks of all its frames, int64 (F,), strictly increasing from 0.
+
+    `is_whole`: every packet of the video decoded.
+    """
     base = clock.time_base
     times = np.asarray(ticks, dtype=np.int64)
     steps = np.arange(count_steps(duration_ticks, base), dtype=np.int64)
@@ -110,7 +116,7 @@ def make_grid(ticks: Any, duration_ticks: int, clock: Clock) -> Grid:
         pts_us=microseconds(times[frame], base),
         first_pts=clock.first_pts,
         time_base=base,
-        is_regular=clock.repaired == 0,
+        is_regular=clock.repaired == 0 and is_whole,
     )
 
 
@@ -130,15 +136,14 @@ def candidates(ticks: Any, duration_ticks: int, time_base: Fraction, max_clip_s:
 
     A stretch ends with the last whole step before the silence; the frozen picture in it belongs to no candidate.
     """
-    times = np.asarray(ticks, dtype=np.int64)
-    steps = count_steps(duration_ticks, time_base)
-    breaks = np.flatnonzero(np.diff(times) > int(GAP_S / time_base)) + 1
+    times, gap = np.asarray(ticks, dtype=np.int64), int(GAP_S / time_base)
+    stops = [*(np.flatnonzero(np.diff(times) > gap) + 1).tolist(), len(times)]
+    last_shown = min(duration_ticks - int(times[-1]), gap)
     spans, begin = [], 0
-    for stop in [*breaks.tolist(), len(times)]:
-        last = stop == len(times)
-        length = int(times[stop - 1] - times[stop - 2]) if stop - begin > 1 else 0
-        end = steps if last else min(steps, count_steps(int(times[stop - 1]) + length, time_base))
-        spans.append(Span(_first_step(int(times[begin]), time_base), end))
+    for stop in stops:
+        usual = int(times[stop - 1] - times[stop - 2]) if stop - begin > 1 else 0
+        end = int(times[stop - 1]) + (last_shown if stop == len(times) else usual)
+        spans.append(Span(_first_step(int(times[begin]), time_base), count_steps(end, time_base)))
         begin = stop
     return [piece for span in spans for piece in pieces([span], max_clip_s)]
 

@@ -11,22 +11,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
-import numpy as np
 from av.container import InputContainer
-from av.packet import Packet
-from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from stages.errors import BadInput
+from stages.media_read import decoded
 
 CONTAINERS = "mov,matroska,avi,flv,mpegts,mpeg,ogg,asf"
 """FFmpeg demuxers that may read an untrusted file."""
 _MAGIC = {4: (b"ftyp", b"moov", b"mdat", b"free", b"wide"), 0: (b"\x1a\x45\xdf\xa3", b"RIFF", b"FLV", b"OggS")}
 """First bytes of video containers, by offset: a file that has them but cannot be opened lost its other end."""
+_NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+"""Pictures that go with a file: the cover of a song, thumbnails of chapters."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def open_video(path: Path | str, limits: MediaLimits) -> Iterator[tuple[InputCon
     Raises:
         BadInput: see `probe`.
     """
-    container = _open(Path(path))
+    container = _open(Path(path), limits)
     try:
         stream = _video_stream(container, Path(path).name)
         _check_limits(container, stream, limits, Path(path).name)
@@ -104,74 +103,6 @@ def open_video(path: Path | str, limits: MediaLimits) -> Iterator[tuple[InputCon
         container.close()
 
 
-class Damage:
-    """What went wrong while a file was read, and how far its packets reach."""
-
-    def __init__(self) -> None:
-        self.errors = 0
-        self.first = ""
-        self._ends: dict[Fraction, int] = {}
-
-    @property
-    def packets_end_s(self) -> Fraction:
-        """Where the last packet of any stream ends, in seconds."""
-        return max((end * base for base, end in self._ends.items()), default=Fraction(0))
-
-    def note(self, error: av.FFmpegError) -> None:
-        if isinstance(error, MemoryError):
-            raise error
-        self.errors += 1
-        self.first = self.first or str(error)
-
-    def see(self, packet: Packet) -> None:
-        base, pts = packet.time_base, packet.pts
-        if pts is not None and base is not None:
-            self._ends[base] = max(self._ends.get(base, 0), pts + (packet.duration or 0))
-
-
-def decoded(container: InputContainer, stream: VideoStream, damage: Damage | None = None) -> Iterator[VideoFrame]:
-    """Frames in presentation order. A packet that does not decode is noted in `damage` and passed over."""
-    damage = damage or Damage()
-    for packet in _packets(container, damage):
-        damage.see(packet)
-        if packet.stream_index == stream.index and packet.size:
-            yield from _decode(stream, packet, damage)
-    yield from _decode(stream, None, damage)
-
-
-def _packets(container: InputContainer, damage: Damage) -> Iterator[Packet]:
-    packets = container.demux()
-    while True:
-        try:
-            yield next(packets)
-        except StopIteration:
-            return
-        except av.FFmpegError as error:  # the container itself is damaged here: nothing follows
-            damage.note(error)
-            return
-
-
-def _decode(stream: VideoStream, packet: Packet | None, damage: Damage) -> list[VideoFrame]:
-    try:
-        return stream.codec_context.decode(packet)
-    except av.EOFError:
-        return []
-    except av.FFmpegError as error:
-        damage.note(error)
-        return []
-
-
-def to_rgb(frame: VideoFrame, layout: str = "rgb24") -> np.ndarray[Any, Any]:
-    """The frame as uint8 (H, W, 3), turned upright; `layout` is `rgb24` or `bgr24`.
-
-    Matrix and range follow the frame's tags; untagged means BT.601 limited, as OpenCV has it in the released code.
-    The flags are OpenCV's too, so that pixels equal those the released models were trained on.
-    """
-    picture = frame.to_ndarray(format=layout, interpolation=Interpolation.BICUBIC, threads=1)
-    turns = round(frame.rotation / 90) % 4
-    return np.rot90(picture, turns) if turns else picture
-
-
 def declared_duration(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """Seconds of video by the header: the stream's own figure, else its tag, else the container's."""
     if stream.duration and stream.time_base:
@@ -182,10 +113,15 @@ def declared_duration(container: InputContainer, stream: VideoStream) -> Fractio
     return Fraction(container.duration, av.time_base) if container.duration else None
 
 
-def _open(path: Path) -> InputContainer:
+def _open(path: Path, limits: MediaLimits) -> InputContainer:
     if path.stat().st_size == 0:
         raise BadInput("empty_file", f"expected a video, got a file of 0 bytes: {path.name}")
-    options = {"protocol_whitelist": "file", "format_whitelist": CONTAINERS}
+    # max_pixels: FFmpeg decodes a few frames to learn about the streams, before we see them.
+    options = {
+        "protocol_whitelist": "file",
+        "format_whitelist": CONTAINERS,
+        "max_pixels": str(limits.max_pixels),
+    }
     try:
         return av.open(f"file:{path}", options=options, metadata_errors="replace")
     except MemoryError:
@@ -207,12 +143,12 @@ def _has_magic(path: Path) -> bool:
 
 
 def _video_stream(container: InputContainer, name: str) -> VideoStream:
-    for stream in container.streams.video:
-        is_cover = "attached_pic" in (stream.disposition.name or "")  # the cover picture of a song
-        if not is_cover and stream.codec_context is not None:
-            return stream
-    kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-    raise BadInput("no_video_stream", f"expected a video stream that can be decoded in {name}, got {kinds}")
+    """The stream a player would show: the default one, else the largest, else the first; never a cover picture."""
+    streams = [s for s in container.streams.video if s.codec_context is not None and not s.disposition & _NO_VIDEO]
+    if not streams:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise BadInput("no_video_stream", f"expected a video stream that can be decoded in {name}, got {kinds}")
+    return max(streams, key=lambda s: (bool(s.disposition & Disposition.default), s.width * s.height, -s.index))
 
 
 def _check_limits(container: InputContainer, stream: VideoStream, limits: MediaLimits, name: str) -> None:

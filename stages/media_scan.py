@@ -1,9 +1,10 @@
 """One pass over a full-resolution source: its 20 Hz grid, frames at 3 per second, candidate clips, and its damage.
 
 The samples go to a spool file as they come, so memory stays flat however long the video is: 8 bytes per frame remain.
+Most frames are decoded and let go; only a sampled one is turned to RGB. Where time breaks nothing is sampled, so that a
+file of few frames cannot ask for the samples of many hours.
 """
 
-import time
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from typing import Any
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from stages.errors import BadInput
 from stages.media_grid import STEPS_PER_S, Clock, Grid, Span, candidates, make_grid, sample_step, step_ticks
-from stages.media_probe import Damage, MediaLimits, declared_duration, decoded, open_video, to_rgb, too_long
+from stages.media_picture import display_size, first_line, shrink, to_rgb
+from stages.media_probe import MediaLimits, declared_duration, open_video, too_long
+from stages.media_read import Reading, decoded
 
 MIN_DECODED_SHARE = Fraction(9, 10)
 """A damaged video is kept if at least this share of its declared duration can be decoded."""
@@ -30,7 +34,7 @@ class ScanOptions:
     """What `scan` writes, and how much work a video may be."""
 
     sample_side: int = 256
-    """Short side of a sample, in pixels. Smaller sources are not enlarged."""
+    """Short side of a sample, in square pixels. Smaller sources are not enlarged."""
     jpeg_quality: int = 90
     max_clip_s: float = 300.0
     """Longest candidate clip, in seconds."""
@@ -52,7 +56,7 @@ class Scan:
     duration_s: float
     fps: float
     width: int
-    """Upright width of the first frame, in pixels."""
+    """Upright width of the first frame, in square pixels."""
     height: int
     damage: int
     """Packets that did not decode."""
@@ -65,18 +69,15 @@ def scan(path: Path, spool: Path, limits: MediaLimits = MediaLimits(), options: 
         BadInput: what `open_video` raises; `no_frames`, `truncated`, `too_long`, `decode_timeout`.
     """
     with open_video(path, limits) as (container, stream), open(spool, "wb") as file:
-        declared, damage = declared_duration(container, stream), Damage()
+        declared = declared_duration(container, stream)
         of_video = bool(stream.duration) or "DURATION" in stream.metadata
-        base = Fraction(stream.time_base or Fraction(1, 1000))
-        walk = _Walk(Clock(base, stream.average_rate), _Sampler(file.write, options), limits, path.name)
-        started, budget = time.process_time(), BUDGET_BASE_S + options.cpu_s_per_video_s * _longest(declared, limits)
-        for index, frame in enumerate(decoded(container, stream, damage)):
+        clock = Clock(Fraction(stream.time_base or Fraction(1, 1000)), stream.average_rate)
+        walk = _Walk(clock, _Sampler(file.write, stream, options), limits, path.name)
+        reading = Reading(path.name, BUDGET_BASE_S + options.cpu_s_per_video_s * _longest(declared, limits))
+        for frame in decoded(container, stream, reading):
             walk.add(frame)
-            # Asking for the time at every frame would cost as much as decoding it, on some kernels.
-            if index % 100 == 99 and time.process_time() - started > budget:
-                raise BadInput("decode_timeout", f"expected {path.name} to decode in {budget:.0f} CPU s, got no end")
-        found = walk.finish(options.max_clip_s, damage.errors)
-    _check_damage(found, damage, declared, of_video, path.name)
+        found = walk.finish(options.max_clip_s, reading.errors)
+    _check_damage(found, reading, declared, of_video, path.name)
     return found
 
 
@@ -95,26 +96,28 @@ class _Walk:
         self._size = (0, 0)
 
     def add(self, frame: VideoFrame) -> None:
-        ticks = self._clock.push(frame.pts, frame.dts)
+        ticks = self._check(self._clock.push(frame.pts, frame.dts))
         if self._held is None:
-            height, width = (frame.width, frame.height) if frame.rotation % 180 else (frame.height, frame.width)
-            self._size = width, height
+            self._size = display_size(frame, self._sampler.aspect)
         else:
-            self._sampler.take(self._held, ticks, self._clock.time_base)
-        if ticks > self._max_ticks:
-            raise too_long(float(ticks * self._clock.time_base), self._limits, self._name)
+            self._sampler.take(self._held, self._ticks[-1], ticks, self._clock)
         self._ticks.append(ticks)
         self._held = frame
+
+    def _check(self, ticks: int) -> int:
+        if ticks > self._max_ticks:
+            raise too_long(float(ticks * self._clock.time_base), self._limits, self._name)
+        return ticks
 
     def finish(self, max_clip_s: float, damage: int) -> Scan:
         if self._held is None:
             raise BadInput("no_frames", f"expected at least one frame that decodes in {self._name}, got none")
         clock, base = self._clock, self._clock.time_base
-        end = self._ticks[-1] + _last_duration(self._held, clock)
-        grid = make_grid(self._ticks, end, clock)
+        end = self._check(self._ticks[-1] + _last_duration(self._held, clock))
+        grid = make_grid(self._ticks, end, clock, is_whole=not damage)
         if not len(grid):
             raise BadInput("no_frames", f"expected at least 1/{STEPS_PER_S} s of video in {self._name}, got less")
-        self._sampler.take(self._held, end, base)
+        self._sampler.take(self._held, self._ticks[-1], end, clock)
         steps = np.array(self._sampler.steps, dtype=np.int32)
         kept = int(np.searchsorted(steps, len(grid)))  # a sample in the last, broken step stands for nothing
         duration_s, frames = float(end * base), len(self._ticks)
@@ -135,27 +138,35 @@ class _Walk:
 class _Sampler:
     """Writes the samples that a frame stands for."""
 
-    def __init__(self, write: Callable[[bytes], Any], options: ScanOptions) -> None:
+    def __init__(self, write: Callable[[bytes], Any], stream: VideoStream, options: ScanOptions) -> None:
         self._write, self._options = write, options
+        self._first_line = first_line(stream)
+        self.aspect = stream.codec_context.sample_aspect_ratio or stream.sample_aspect_ratio
+        self._next = 0
         self.steps = array("i")
         self.ends = array("q")
 
-    def take(self, frame: VideoFrame, until_ticks: int, base: Fraction) -> None:
-        """Write every open sample whose time comes before `until_ticks`: they all show `frame`."""
-        jpeg = b""
-        while step_ticks(step := sample_step(len(self.steps)), base) < until_ticks:
-            jpeg = jpeg or self._jpeg(frame)
-            self._write(jpeg)
-            self.steps.append(step)
-            self.ends.append((self.ends[-1] if self.ends else 0) + len(jpeg))
+    def take(self, frame: VideoFrame, ticks: int, until_ticks: int, clock: Clock) -> None:
+        """Write the open samples that show `frame`, which came at `ticks` and stays until `until_ticks`.
+
+        If it stays longer than a gap, time breaks after its usual length: the samples beyond are passed over.
+        """
+        base, jpeg = clock.time_base, b""
+        is_break = until_ticks - ticks > clock.gap
+        stays = min(until_ticks, ticks + min(clock.nominal, clock.gap)) if is_break else until_ticks
+        while (at := step_ticks(step := sample_step(self._next), base)) < until_ticks:
+            self._next += 1
+            if at < stays:
+                jpeg = jpeg or self._jpeg(frame)
+                self._write(jpeg)
+                self.steps.append(step)
+                self.ends.append((self.ends[-1] if self.ends else 0) + len(jpeg))
 
     def _jpeg(self, frame: VideoFrame) -> bytes:
-        picture = to_rgb(frame, "bgr24")
-        height, width = picture.shape[:2]
-        scale = self._options.sample_side / min(height, width)
-        if scale < 1:
-            size = max(1, round(width * scale)), max(1, round(height * scale))
-            picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        picture = to_rgb(frame, "bgr24", self._first_line)
+        width, height = display_size(frame, self.aspect)
+        scale = min(1.0, self._options.sample_side / min(height, width))
+        picture = shrink(picture, max(1, round(width * scale)), max(1, round(height * scale)))
         done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self._options.jpeg_quality])
         assert done, "cv2.imencode refused a uint8 BGR picture"
         return data.tobytes()
@@ -166,19 +177,19 @@ def _last_duration(frame: VideoFrame, clock: Clock) -> int:
     return frame.duration if clock.nominal <= 2 * frame.duration <= 4 * clock.nominal else clock.nominal
 
 
-def _check_damage(found: Scan, damage: Damage, declared: Fraction | None, of_video: bool, name: str) -> None:
+def _check_damage(found: Scan, reading: Reading, declared: Fraction | None, of_video: bool, name: str) -> None:
     """Refuse a video of which too much is missing: its end, or (where packets failed) its middle."""
     if not declared:
         return
     reached = Fraction(found.duration_s)
-    if damage.errors:
+    if reading.errors:
         reached = Fraction(sum(end - start for start, end in found.candidates), STEPS_PER_S)
     elif not of_video:  # a container's duration may be that of a longer sound track
-        reached = max(reached, damage.packets_end_s)
+        reached = max(reached, reading.packets_end_s)
     reached += max(Fraction(0), found.grid.first_pts * found.grid.time_base)  # some headers count from zero time
     if reached < MIN_DECODED_SHARE * declared:
         raise BadInput(
             "truncated",
             f"expected {float(declared):.1f} s of video in {name}, got {float(reached):.1f} s that decode "
-            f"({damage.errors} damaged packets{': ' if damage.first else ''}{damage.first})",
+            f"({reading.errors} damaged packets{': ' if reading.first_error else ''}{reading.first_error})",
         )

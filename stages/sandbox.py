@@ -1,6 +1,7 @@
 """Run a function on untrusted input in a child process with limits on memory, CPU time and wall time.
 
-A decoder that crashes, hangs or eats memory takes down the child, not the worker. The child starts in about half a
+A decoder that crashes, hangs or eats memory takes down the child, not the worker. A function that calls `beat` as it
+goes on is ended soon after it stops doing so, long before its wall time is over. The child starts in about half a
 second (most of it: importing av, cv2, numpy). What it sends back is unpickled with an allow list, so that a decoder
 bug that gives a file control of the child does not give it control of the worker.
 """
@@ -9,6 +10,7 @@ import contextlib
 import ctypes
 import importlib
 import io
+import mmap
 import os
 import pickle
 import resource
@@ -16,6 +18,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
@@ -34,16 +38,21 @@ _NUMPY = {
     ("numpy._core.numeric", "_frombuffer"),
     ("fractions", "Fraction"),
 }
+_PULSE_BYTES = 8
+_LOOK_EVERY_S = 0.5
+"""Seconds between two looks at a child's pulse."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child may take. Beyond it, the input is quarantined: `<what>_timeout`, `<what>_memory`."""
+    """What a child may take. Beyond it, the input is quarantined: `<what>_timeout`, `_stalled`, `_memory`."""
 
     memory_bytes: int = 4 * 2**30
     """Address space of the child, libraries included."""
     cpu_seconds: int = 4 * 3600
     wall_seconds: float = 8 * 3600.0
+    stall_seconds: float = float("inf")
+    """Longest silence between two calls of `beat`."""
     what: str = "decode"
     """First half of the reason slugs."""
     reservations_are_free: bool = False
@@ -56,30 +65,31 @@ def run_limited(function: Callable[..., T], *args: Any, limits: Limits = Limits(
     Arguments and result are pickled; a result may hold plain values, numpy arrays and dataclasses of `stages`.
 
     Raises:
-        BadInput: what the function raised; `<what>_timeout`, `<what>_memory`, `decoder_crashed`.
+        BadInput: what the function raised; `<what>_timeout`, `<what>_stalled`, `<what>_memory`, `decoder_crashed`.
         SmelterError: any other error of ours that the function raised.
         RuntimeError: the function failed in another way; the message holds the child's traceback.
         ServiceError: the child could not start.
     """
     call = pickle.dumps((limits, function.__module__, function.__qualname__, args, kwargs))
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as pulse:
+        pulse.truncate(_PULSE_BYTES)
         reader, writer = os.pipe()
         try:
-            child = _start(writer, errors)
+            child = _start(writer, pulse.fileno(), errors)
         finally:
             os.close(writer)
-        with child, os.fdopen(reader, "rb") as results:
-            timed_out, data = _talk(child, call, results, limits.wall_seconds)
+        with child, os.fdopen(reader, "rb") as results, mmap.mmap(pulse.fileno(), _PULSE_BYTES) as beats:
+            overrun, data = _talk(child, call, results, _Watch(child.pid, limits, beats))
         errors.seek(0)
         message = errors.read()[-2000:].decode(errors="replace")
-    if timed_out:
-        raise BadInput(f"{limits.what}_timeout", f"expected an end within {limits.wall_seconds:.0f} s, got none")
+    if overrun:
+        raise overrun
     if not data:
         raise _why_silent(child.returncode, limits, message)
     return _open_result(data)
 
 
-def _start(writer: int, errors: Any) -> "subprocess.Popen[bytes]":
+def _start(writer: int, pulse: int, errors: Any) -> "subprocess.Popen[bytes]":
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(path for path in [os.getcwd(), *sys.path] if path),
@@ -89,11 +99,11 @@ def _start(writer: int, errors: Any) -> "subprocess.Popen[bytes]":
     }
     try:
         return subprocess.Popen(
-            [sys.executable, "-m", "stages.sandbox", str(writer), str(os.getpid())],
+            [sys.executable, "-m", "stages.sandbox", str(writer), str(pulse), str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            pass_fds=[writer],
+            pass_fds=[writer, pulse],
             env=environment,
             start_new_session=True,
         )
@@ -102,19 +112,10 @@ def _start(writer: int, errors: Any) -> "subprocess.Popen[bytes]":
 
 
 def _talk(
-    child: "subprocess.Popen[bytes]", call: bytes, results: io.BufferedReader, wall_s: float
-) -> tuple[bool, bytes]:
-    """Send the call, read the result; (did it run out of time, result). The child's whole group is gone afterwards."""
-    import threading
-
-    timed_out = threading.Event()
-
-    def stop() -> None:
-        timed_out.set()
-        _kill_group(child.pid)
-
-    timer = threading.Timer(wall_s, stop)
-    timer.start()
+    child: "subprocess.Popen[bytes]", call: bytes, results: io.BufferedReader, watch: "_Watch"
+) -> tuple[BadInput | None, bytes]:
+    """Send the call, read the result; (why it was ended, result). The child's whole group is gone afterwards."""
+    watch.start()
     try:
         assert child.stdin is not None
         with contextlib.suppress(BrokenPipeError), child.stdin as pipe:
@@ -122,9 +123,39 @@ def _talk(
         data = results.read()
         child.wait()
     finally:
-        timer.cancel()
+        watch.stop()
         _kill_group(child.pid)
-    return timed_out.is_set(), data
+    return watch.overrun, data
+
+
+class _Watch(threading.Thread):
+    """Ends a child that runs too long or has stopped beating; `overrun` says why."""
+
+    def __init__(self, pid: int, limits: Limits, beats: mmap.mmap) -> None:
+        super().__init__(daemon=True)
+        self.overrun: BadInput | None = None
+        self._pid, self._limits, self._beats = pid, limits, beats
+        self._done = threading.Event()
+
+    def stop(self) -> None:
+        self._done.set()
+        self.join()
+
+    def run(self) -> None:
+        limits, now = self._limits, time.monotonic()
+        deadline, silent_since, last = now + limits.wall_seconds, now, self._beats[:]
+        while self.overrun is None and not self._done.wait(max(0.0, min(_LOOK_EVERY_S, deadline - now))):
+            now = time.monotonic()
+            if (beats := self._beats[:]) != last:
+                silent_since, last = now, beats
+            if now >= deadline:
+                self._end("timeout", f"an end within {limits.wall_seconds:.0f} s")
+            elif now - silent_since >= limits.stall_seconds:
+                self._end("stalled", f"progress every {limits.stall_seconds:.0f} s")
+
+    def _end(self, how: str, expected: str) -> None:
+        self.overrun = BadInput(f"{self._limits.what}_{how}", f"expected {expected}, got none")
+        _kill_group(self._pid)
 
 
 def _kill_group(pid: int) -> None:
@@ -173,9 +204,23 @@ class _Unpickler(pickle.Unpickler):
 
 # The child
 
+_pulse: mmap.mmap | None = None
+_beats = 0
 
-def _child(writer: int, parent: int) -> None:
+
+def beat() -> None:
+    """Say that this process gets on. Costs next to nothing; outside a sandbox it does nothing."""
+    global _beats
+    if _pulse is not None:
+        _beats += 1
+        _pulse[:] = _beats.to_bytes(_PULSE_BYTES, "little")
+
+
+def _child(writer: int, pulse: int, parent: int) -> None:
     _die_with(parent)
+    import stages.sandbox as shared  # this file runs as __main__; the function's `beat` is in the module
+
+    shared._pulse = mmap.mmap(pulse, _PULSE_BYTES)
     limits, module, name, args, kwargs = pickle.loads(sys.stdin.buffer.read())
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_seconds, limits.cpu_seconds + 5))
@@ -212,4 +257,4 @@ def _die_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    _child(int(sys.argv[1]), int(sys.argv[2]))
+    _child(*map(int, sys.argv[1:]))

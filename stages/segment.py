@@ -46,6 +46,8 @@ class SegmentConfig:
     """CPU seconds per second of video (and a minute on top); beyond it a video is quarantined as decode_timeout."""
     max_wall_s: float = field(default=8 * 3600.0, metadata=NOT_KEYED)
     """Wall seconds for one video; beyond it the video is quarantined as decode_timeout."""
+    max_stall_s: float = field(default=120.0, metadata=NOT_KEYED)
+    """Wall seconds without a new frame; beyond it the video is quarantined as decode_stalled."""
 
     def __post_init__(self) -> None:
         if not 16 <= self.sample_side <= 2160:
@@ -56,7 +58,7 @@ class SegmentConfig:
             raise ConfigError(f"segment: max_clip_s: expected at least 1 second, got {self.max_clip_s}")
         if self.memory_mb < 512:
             raise ConfigError(f"segment: memory_mb: expected at least 512 (libraries take 300), got {self.memory_mb}")
-        for name in ("max_duration_s", "max_side", "max_pixels", "cpu_s_per_video_s", "max_wall_s"):
+        for name in ("max_duration_s", "max_side", "max_pixels", "cpu_s_per_video_s", "max_wall_s", "max_stall_s"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"segment: {name}: expected more than 0, got {getattr(self, name)}")
 
@@ -65,7 +67,7 @@ class Segment(Stage[SegmentConfig]):
     """One unit per scraped video."""
 
     name = "segment"
-    version = 1
+    version = 2
     Config = SegmentConfig
     resources = Resources(cpus=1)
 
@@ -79,7 +81,7 @@ class Segment(Stage[SegmentConfig]):
         with ctx.workspace() as folder:
             source, spool, samples = (Path(folder) / name for name in ("source", "spool", "samples.parquet"))
             fetch_source(ctx, unit.inputs["key"], source)
-            limits = Limits(config.memory_mb * 2**20, int(config.max_wall_s), config.max_wall_s)
+            limits = Limits(config.memory_mb * 2**20, int(config.max_wall_s), config.max_wall_s, config.max_stall_s)
             found = run_limited(scan, source, spool, *_options(config), limits=limits)
             write_samples(found, spool, samples)
             outputs = (

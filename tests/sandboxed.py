@@ -12,6 +12,7 @@ import numpy as np
 
 from stages.errors import BadInput, ConfigError, ServiceError
 from stages.media_grid import Grid, Span
+from stages.sandbox import beat
 
 
 def echo(*values: Any, **named: Any) -> Any:
@@ -48,6 +49,18 @@ def sleep_with_child(marker: Path) -> None:
 def spin() -> None:
     while True:
         pass
+
+
+def beat_then_hang() -> None:
+    beat()
+    time.sleep(300)
+
+
+def beat_slowly() -> str:
+    for _ in range(12):
+        time.sleep(0.5)
+        beat()
+    return "done"
 
 
 def eat() -> None:

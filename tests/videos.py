@@ -1,96 +1,74 @@
-"""Make test videos whose pictures say which frame they are.
+"""Videos with numbered frames, as `infra.numbered_video` makes them, and files that are less well behaved."""
 
-A frame's number is painted as 4 x 4 black and white blocks (16 bits, most significant first), which survive resizing
-to 128x128 and strong compression. `read_number` gets it back.
-"""
-
-from collections.abc import Iterable, Iterator
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
-import numpy as np
+from av.stream import Disposition
 
-BLOCKS = 4
+from infra.numbered_video import constant_rate, numbered, quick_options, read_number, write_silence, write_video
 
-
-def numbered(number: int, width: int = 320, height: int = 180) -> np.ndarray[Any, Any]:
-    """An RGB picture (H, W, 3) that shows a number from 0 to 65535."""
-    bits = np.array([number >> shift & 1 for shift in range(15, -1, -1)], dtype=np.uint8).reshape(BLOCKS, BLOCKS)
-    rows, columns = np.arange(height) * BLOCKS // height, np.arange(width) * BLOCKS // width
-    return np.repeat((30 + 200 * bits[np.ix_(rows, columns)])[:, :, None], 3, axis=2).astype(np.uint8)
+__all__ = ["constant_rate", "numbered", "quick_options", "read_number", "write_silence", "write_video"]
 
 
-def read_number(picture: np.ndarray[Any, Any]) -> int:
-    """The number that a picture (H, W, 3) shows, from the middle half of each block."""
-    height, width = picture.shape[0] // BLOCKS, picture.shape[1] // BLOCKS
-    number = 0
-    for row in range(BLOCKS):
-        for column in range(BLOCKS):
-            block = picture[row * height : (row + 1) * height, column * width : (column + 1) * width]
-            middle = block[height // 4 : -height // 4, width // 4 : -width // 4]
-            number = number * 2 + int(middle.mean() > 128)
-    return number
-
-
-def write_video(
-    path: Path,
-    pts: Iterable[int],
-    time_base: Fraction = Fraction(1, 90_000),
-    *,
-    rate: Fraction | int = 30,
-    codec: str = "libx264",
-    size: tuple[int, int] = (320, 180),
-    gop: int = 50,
-    b_frames: int = 2,
-    pictures: Iterator[np.ndarray[Any, Any]] | None = None,
-    pixel_format: str = "yuv420p",
-    rotation: int = 0,
-    with_audio_s: float = 0.0,
-    options: dict[str, str] | None = None,
-    container_options: dict[str, str] | None = None,
-) -> Path:
-    """Write numbered frames (or `pictures`) at the given time stamps, in units of `time_base` seconds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w", options=container_options or {}) as container:
-        stream = container.add_stream(codec, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = *size, pixel_format
-        stream.time_base = stream.codec_context.time_base = time_base
-        stream.codec_context.thread_count = 1
-        stream.codec_context.gop_size = gop
-        if codec == "libx264":
-            stream.codec_context.max_b_frames = b_frames
-            stream.codec_context.options = {"preset": "ultrafast", "crf": "28", "bf": str(b_frames), **(options or {})}
-        if rotation:
-            stream.set_display_rotation(rotation)
-        sound = container.add_stream("aac", rate=16_000) if with_audio_s else None
-        for index, stamp in enumerate(pts):
-            picture = next(pictures) if pictures else numbered(index, *size)
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
-            frame.pts, frame.time_base = stamp, time_base
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-        if sound:
-            write_silence(container, sound, with_audio_s)
+def copied(path: Path, source: Path, packets: range) -> Path:
+    """Some video packets of a file, as they are, in another file whose time begins with the earliest of them."""
+    with av.open(str(source)) as read, av.open(str(path), "w") as write:
+        stream = write.add_stream_from_template(read.streams.video[0])
+        chosen = [packet for packet in read.demux(video=0) if packet.size][packets.start : packets.stop]
+        first = min(packet.dts for packet in chosen)
+        for packet in chosen:
+            packet.pts, packet.dts, packet.stream = packet.pts - first, packet.dts - first, stream
+            write.mux(packet)
     return path
 
 
-def write_silence(container: Any, stream: Any, seconds: float) -> None:
-    """Put a silent sound track into an open container."""
-    for start in range(0, int(seconds * 16_000), 1024):
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
-        frame.sample_rate, frame.pts, frame.time_base = 16_000, start, Fraction(1, 16_000)
-        container.mux(stream.encode(frame))
-    container.mux(stream.encode(None))
+def with_extra_picture(path: Path, seconds: float, is_cover: bool) -> Path:
+    """Numbered frames, 160x96 at 30 fps, beside a larger stream: a cover picture, or a film that is not the default."""
+    with av.open(str(path), "w") as container:
+        extra = container.add_stream("mjpeg" if is_cover else "libx264", rate=30)
+        extra.width, extra.height, extra.pix_fmt = 640, 480, "yuvj420p" if is_cover else "yuv420p"
+        extra.disposition = Disposition.attached_pic if is_cover else 0
+        main = container.add_stream("libx264", rate=30)
+        main.width, main.height, main.pix_fmt = 160, 96, "yuv420p"
+        main.disposition = Disposition.default
+        main.codec_context.options = quick_options("libx264", 2)
+        for index in range(int(seconds * 30)):
+            for stream, number in ((extra, 9999), (main, index)):
+                if stream is main or not is_cover or index == 0:
+                    picture = numbered(number, stream.width, stream.height)
+                    frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                    frame.pts = index
+                    container.mux(stream.encode(frame))
+        container.mux([*extra.encode(None), *main.encode(None)])
+    return path
 
 
-def constant_rate(path: Path, fps: Fraction | int, seconds: float, **kwargs: Any) -> Path:
-    """Numbered frames at a constant rate."""
-    base = kwargs.pop("time_base", Fraction(1, 90_000))
-    start = kwargs.pop("start", 0)
-    count = int(seconds * fps)
-    return write_video(path, [start + round(n / (fps * base)) for n in range(count)], base, rate=fps, **kwargs)
+def with_packets(path: Path, codec: str, pixel_format: str, packets: list[bytes], side: int) -> Path:
+    """Packets of any content under a header that says `side` x `side` pixels, 30 a second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=30)
+        stream.width, stream.height, stream.pix_fmt, stream.time_base = side, side, pixel_format, Fraction(1, 30)
+        for index, data in enumerate(packets):
+            packet = av.Packet(data)
+            packet.pts, packet.dts, packet.duration = index, index, 1
+            packet.time_base, packet.stream, packet.is_keyframe = stream.time_base, stream, True
+            container.mux(packet)
+    return path
+
+
+def black_png(side: int) -> bytes:
+    """A black RGB picture: three bytes a pixel shrink a thousandfold."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(1)
+    rows = b"".join(packer.compress(bytes(1 + 3 * side)) for _ in range(side)) + packer.flush()
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
 def audio_only(path: Path, seconds: float = 1.0) -> Path:

@@ -169,6 +169,62 @@ def test_a_video_longer_than_its_header_says_is_stopped(tmp_path: Path) -> None:
     assert reason(path, tmp_path, MediaLimits(max_duration_s=7)) == "too_long"
 
 
+def test_streams_that_appear_in_mid_file_are_passed_over(tmp_path: Path) -> None:
+    silent = videos.constant_rate(tmp_path / "v.ts", 30, 4.0)
+    later = videos.constant_rate(tmp_path / "later.ts", 30, 4.0, start=360_000, with_audio_s=4.0)
+    (tmp_path / "v.ts").write_bytes(silent.read_bytes() + later.read_bytes())
+    assert scan(tmp_path / "v.ts", tmp_path / "spool").frames == 240
+
+
+def test_few_frames_cannot_ask_for_many_samples(tmp_path: Path) -> None:
+    """Five frames in eleven hours: the grid is as long as the time, but nothing is sampled where time breaks."""
+    path = videos.write_video(tmp_path / "v.mkv", [n * 10_000_000 for n in range(5)], Fraction(1, 1000), size=(64, 48))
+    found = scan(path, tmp_path / "spool")
+    assert len(found.grid) == pytest.approx(40_000 * 20, abs=20)
+    assert len(found.sample_steps) <= 10
+    assert sum(end - start for start, end in found.candidates) <= 50
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_a_span_of_ten_days_is_refused_before_it_is_sampled(tmp_path: Path, suffix: str) -> None:
+    ticks = 250_000 if suffix == "mkv" else 20_000  # a transport stream's clock begins again after 26 hours
+    path = videos.write_video(tmp_path / f"v.{suffix}", [n * ticks * 90_000 for n in range(5)], size=(64, 48))
+    assert reason(path, tmp_path) == "too_long"
+    assert (tmp_path / "spool").stat().st_size < 10_000 if (tmp_path / "spool").exists() else True
+
+
+def test_a_thousand_million_frames_per_second_are_less_than_a_step(tmp_path: Path) -> None:
+    path = videos.write_video(tmp_path / "v.mp4", range(50), Fraction(1, 10**9), rate=10**6, size=(64, 48))
+    assert reason(path, tmp_path) == "no_frames"
+
+
+def test_a_picture_far_larger_than_its_header_says_is_not_unpacked(tmp_path: Path) -> None:
+    """A PNG of 81 million pixels in 1 MB."""
+    path = videos.with_packets(tmp_path / "v.mov", "png", "rgb24", [videos.black_png(9000)], 64)
+    assert path.stat().st_size < 2_000_000
+    assert reason(path, tmp_path) == "no_frames"
+
+
+def test_packets_without_frames_spend_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.media_scan.BUDGET_BASE_S", 0)
+    path = videos.with_packets(tmp_path / "v.mkv", "mjpeg", "yuvj420p", [b"\xff"] * 3000, 64)
+    with pytest.raises(BadInput) as caught:
+        scan(path, tmp_path / "spool", options=ScanOptions(cpu_s_per_video_s=1e-9))
+    assert caught.value.reason == "decode_timeout"
+
+
+@pytest.mark.parametrize(
+    ("aspect", "size"), [(Fraction(16, 15), (768, 576)), (Fraction(8, 9), (720, 648)), (None, (720, 576))], ids=str
+)
+def test_samples_show_square_pixels(tmp_path: Path, aspect: Fraction | None, size: tuple[int, int]) -> None:
+    path = videos.constant_rate(tmp_path / "v.mkv", 25, 1.0, size=(720, 576), aspect=aspect)
+    found = scan(path, tmp_path / "spool")
+    assert (found.width, found.height) == size
+    short = min(size)
+    shape = round(size[1] * 256 / short), round(size[0] * 256 / short), 3
+    assert {picture.shape for picture in samples(found, tmp_path / "spool")} == {shape}
+
+
 @pytest.mark.parametrize(("share", "kept"), [(0.97, True), (0.5, False)])
 def test_a_damaged_video_is_kept_if_nine_tenths_decode(tmp_path: Path, share: float, kept: bool) -> None:
     whole = videos.constant_rate(tmp_path / "whole.mp4", 30, 10.0, gop=15, container_options={"movflags": "+faststart"})

@@ -70,6 +70,18 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_a_child_that_stops_getting_on_is_ended_long_before_its_time(tmp_path: Path) -> None:
+    started = time.monotonic()
+    limits = Limits(wall_seconds=300, stall_seconds=2)
+    assert reason(sandboxed.beat_then_hang, limits=limits) == "decode_stalled"
+    assert reason(sandboxed.spin, limits=limits) == "decode_stalled"
+    assert time.monotonic() - started < 100
+
+
+def test_a_child_that_gets_on_slowly_may_go_on() -> None:
+    assert run_limited(sandboxed.beat_slowly, limits=Limits(stall_seconds=3)) == "done"
+
+
 def test_cpu_time_is_limited() -> None:
     assert reason(sandboxed.spin, limits=Limits(cpu_seconds=1, wall_seconds=30)) == "decode_timeout"
 

@@ -1,0 +1,100 @@
+"""One decoded frame as the picture that a viewer sees: upright, one moment in time, in its true proportions."""
+
+from fractions import Fraction
+from typing import Any
+
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
+from av.video.stream import VideoStream
+
+CLIP_SIZE = 128
+"""Pixels on each side of a working clip: what VPT's models take."""
+GAME_WIDTH, GAME_HEIGHT = 640, 360
+"""Size of a contractor recording. The models saw 640x360 squashed to 128x128 by INTER_LINEAR, which reads 4 pixels
+for each one it writes; a larger picture squashed so would alias more than they ever saw, so it is averaged first."""
+_BOTTOM_FIRST = (3, 4)
+"""FFmpeg's AV_FIELD_BB and AV_FIELD_TB: the bottom field is shown first."""
+_ASPECTS = Fraction(1, 10), Fraction(10)
+"""Pixels narrower or wider than this are a mistake of the header and count as square."""
+
+
+def to_rgb(frame: VideoFrame, layout: str = "rgb24", first_line: int = 0) -> np.ndarray[Any, Any]:
+    """The frame as uint8 (H, W, 3), turned upright; `layout` is `rgb24` or `bgr24`.
+
+    Matrix and range follow the frame's tags; untagged means BT.601 limited, as OpenCV has it in the released code.
+    The flags are OpenCV's too, so that pixels equal those the released models were trained on.
+    An interlaced frame holds two moments; the first one shown is taken, half as high. `first_line` is where it begins.
+    """
+    turns, mirrored = _turns(frame)
+    if frame.interlaced_frame:
+        frame = one_field(frame, first_line)
+    picture = frame.to_ndarray(format=layout, interpolation=Interpolation.BICUBIC, threads=1)
+    if mirrored:
+        picture = picture[:, ::-1]
+    return np.rot90(picture, turns) if turns else picture
+
+
+def first_line(stream: VideoStream) -> int:
+    """The line on which the first field of a stream's interlaced frames begins: 0, or 1 where the bottom is first."""
+    return int(stream.codec_context.field_order in _BOTTOM_FIRST)
+
+
+def display_size(frame: VideoFrame, aspect: Fraction | None) -> tuple[int, int]:
+    """Upright width and height in square pixels; `aspect` is the width of a stored pixel over its height.
+
+    Pixels are never merged: the side that is too short for its shape grows.
+    """
+    width, height = frame.width, frame.height
+    if aspect and _ASPECTS[0] <= aspect <= _ASPECTS[1]:
+        width, height = (round(width * aspect), height) if aspect > 1 else (width, round(height / aspect))
+    return (height, width) if _turns(frame)[0] % 2 else (width, height)
+
+
+def shrink(picture: np.ndarray[Any, Any], width: int, height: int) -> np.ndarray[Any, Any]:
+    """A picture (H, W, 3) at another size, for looking at: whole pixels are averaged, the rest is interpolated.
+
+    Averaging by a whole factor is fast; what then remains is less than a factor of 2, where interpolation reads every
+    pixel. OpenCV's INTER_AREA alone gives the same but for 0.2 grey levels and takes three times as long.
+    """
+    factor = min(picture.shape[1] // width, picture.shape[0] // height)
+    if factor > 1:
+        whole = picture.shape[1] // factor, picture.shape[0] // factor
+        picture = cv2.resize(picture, whole, interpolation=cv2.INTER_AREA)
+    if picture.shape[1::-1] != (width, height):
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    return picture
+
+
+def squash(picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Any RGB picture (H, W, 3) to (128, 128, 3) as VPT's models saw it; the aspect ratio is not kept."""
+    height, width = picture.shape[:2]
+    game = min(width, GAME_WIDTH), min(height, GAME_HEIGHT)
+    if game != (width, height):
+        picture = cv2.resize(picture, game, interpolation=cv2.INTER_AREA)
+    return cv2.resize(picture, (CLIP_SIZE, CLIP_SIZE), interpolation=cv2.INTER_LINEAR)
+
+
+def one_field(frame: VideoFrame, first: int) -> VideoFrame:
+    """Every second line of every plane: the chroma of an interlaced frame belongs to fields, too."""
+    field = VideoFrame(frame.width, max(2, frame.height // 2), frame.format.name)
+    for source, target in zip(frame.planes, field.planes, strict=True):
+        lines = np.frombuffer(memoryview(source), np.uint8).reshape(-1, source.line_size)[first::2]
+        into = np.frombuffer(memoryview(target), np.uint8).reshape(-1, target.line_size)
+        rows, row_bytes = min(len(lines), len(into)), min(source.line_size, target.line_size)
+        into[:rows, :row_bytes] = lines[:rows, :row_bytes]
+    field.colorspace, field.color_range = frame.colorspace, frame.color_range
+    return field
+
+
+def _turns(frame: VideoFrame) -> tuple[int, bool]:
+    """(quarter turns counterclockwise, mirrored first) that make the stored picture upright."""
+    matrix: Any = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return 0, False
+    a, b, _, c, d = np.frombuffer(bytes(matrix), dtype="<i4")[:5].tolist()
+    mirrored = a * d < b * c
+    if mirrored:
+        a, b = -a, -b
+    return round(np.degrees(np.arctan2(-b, a)) / 90) % 4, mirrored
