@@ -138,8 +138,9 @@ def take_window(episode: Episode, rows: np.ndarray, length: int) -> Batch:
 
 def stack(windows: Sequence[Batch]) -> Batch:
     """Windows of one length to a batch; all of them have volumes, or none."""
-    columns = zip(*(vars(window).values() for window in windows), strict=True)
-    return Batch(*(None if column[0] is None else np.stack(column) for column in columns))
+    columns = {name: [vars(window)[name] for window in windows] for name in vars(windows[0])}
+    arrays: dict[str, Any] = {n: None if column[0] is None else np.stack(column) for n, column in columns.items()}
+    return Batch(**arrays)
 
 
 class RandomWindows:

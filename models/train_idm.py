@@ -125,10 +125,9 @@ def mirrored(batch: Batch, chosen: np.ndarray) -> Batch:
     buttons[chosen, :, left] = batch.buttons[chosen, :, right]
     buttons[chosen, :, right] = batch.buttons[chosen, :, left]
     camera_deg[chosen, :, 1] *= -1
-    volumes = batch.volumes
+    volumes = None if batch.volumes is None else batch.volumes.copy()
     if volumes is not None:
-        volumes = volumes.copy()
-        volumes[chosen] = batch.volumes[chosen][:, :, mirrored_shifts(), :, ::-1]
+        volumes[chosen] = volumes[chosen][:, :, mirrored_shifts(), :, ::-1]
     return replace(batch, frames=frames, buttons=buttons, camera_deg=camera_deg, volumes=volumes)
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -191,7 +191,7 @@ def _prefetched(source: Source, run: _Run) -> Generator[tuple[Batch, Any]]:
     def prepare(step: int) -> tuple[Batch, Any]:
         batch = next(source)
         frames = augment_batch(batch.frames, config.augment, config.seed, _own(step, run))
-        return Batch(frames, batch.buttons, batch.camera_deg, batch.weight, batch.first), source.position
+        return replace(batch, frames=frames), source.position
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         step = run.step

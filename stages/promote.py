@@ -67,9 +67,9 @@ def _load(kind: str, folder: Path) -> None:
 
         Policy.load(folder)
     else:
-        from models.classifier import CleanClassifier
+        from models.clean_filter import CleanFilter
 
-        CleanClassifier.load(folder)
+        CleanFilter.load(folder)
 
 
 def main(argv: list[str] | None = None) -> int:

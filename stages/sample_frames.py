@@ -121,7 +121,7 @@ def read_pictures(ctx: Context, records: Iterable[Record], frames: Sequence[Draw
     wanted: dict[str, dict[int, Drawn]] = {}
     for frame in frames:
         wanted.setdefault(frame.video, {})[frame.sample] = frame
-    found = {}
+    found: dict[Drawn, bytes] = {}
     for record in records:
         mine = wanted.get(record.info["video_id"], {})
         if not mine:

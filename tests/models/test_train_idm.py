@@ -1,13 +1,17 @@
 """IDM training: the loss by hand, a real fit on a tiny game, and the command line."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from models.actions import BUTTONS
+from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows
 from models.evaluate import evaluate_episodes
 from models.idm import IDMConfig, InverseDynamicsModel
+from models.motion import motion_volumes
 from models.train_idm import IDMObjective, IDMTrainConfig, mirrored, new_model, train_idm
 from tests.models.game import episode
 
@@ -25,7 +29,7 @@ TINY = IDMConfig(
 class Uniform(torch.nn.Module):
     """Every choice equally likely."""
 
-    def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, frames: torch.Tensor, volumes: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         shape = frames.shape[:2]
         return {"buttons": torch.full((*shape, 20, 2), 0.5).log(), "camera": torch.full((*shape, 2, 11), 1 / 11).log()}
 
@@ -110,6 +114,27 @@ def test_a_tiny_model_learns_the_keys_and_beats_both_baselines() -> None:
     report = evaluate_episodes(model, training)
     for baseline in report["baselines"].values():
         assert report["overall"]["event_f1_pooled"] > baseline["event_f1_pooled"] + 0.3
+
+
+def test_volumes_computed_ahead_are_those_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the windows are mirrored, and still no volume is computed while training; nor does it change the loss."""
+    calls = []
+    monkeypatch.setattr("models.motion.motion_volumes", lambda frames: calls.append(1) or motion_volumes(frames))
+    config = replace(TINY, front="correlation")
+    episodes = [episode("w", 16, seed=1)]  # one window is the whole episode: nothing follows its last frame
+    first = []
+    for precompute in (True, False):
+        training = IDMTrainConfig(
+            learning_rate=1e-3, batch=2, window=16, max_steps=2, log_every=1, mirror=True, precompute=precompute
+        )
+        first.append(train_idm(episodes, new_model(config, 0).train(), training).history[0]["loss"])
+        assert bool(calls) is not precompute
+    assert first[0] == pytest.approx(first[1], rel=1e-3)  # float16
+
+
+def test_motion_ahead_of_an_augmentation_that_moves_pixels_is_refused() -> None:
+    with pytest.raises(ValueError, match="moves pixels"):
+        IDMTrainConfig(learning_rate=1e-3, batch=1, max_steps=1, precompute=True, augment=AugmentConfig())
 
 
 def test_nothing_to_train_on_is_an_error() -> None:
