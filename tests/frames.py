@@ -33,13 +33,13 @@ def jpeg(image: np.ndarray) -> bytes:
 
 
 def write_folders(folder: Path, videos: int = 3, per_class: int = 3) -> Path:
-    """clean/, artifact/ and other/ with `<video>_<time>.jpg`."""
-    for offset_s, label in ((0.0, "clean"), (0.25, "artifact"), (0.5, "other")):
+    """clean/, artifact/ and other/ with `<video>_<time>.jpg`, too far apart in time to be smoothed together."""
+    for offset_s, label in ((0.0, "clean"), (40.0, "artifact"), (80.0, "other")):
         (folder / label).mkdir(parents=True)
         for video in range(videos):
             for index in range(per_class):
                 image = picture(video * 100 + index, label == "clean")
-                (folder / label / f"video{video}_{index * 1.5 + offset_s:.2f}.jpg").write_bytes(jpeg(image))
+                (folder / label / f"video{video}_{index * 120.0 + offset_s:.2f}.jpg").write_bytes(jpeg(image))
     return folder
 
 

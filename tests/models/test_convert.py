@@ -103,7 +103,7 @@ def test_released_settings_are_read_by_name() -> None:
     }
     del net["impala_chans"]
     config = model_config(net, 4.0, where="test")
-    released = recipes.idm_released()
+    released = recipes.idm_vpt_released()
     assert config == dataclasses.replace(released, attention_memory_size=128)
     assert isinstance(config, IDMConfig)
     assert config.maxlen == released.maxlen == 0

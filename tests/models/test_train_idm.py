@@ -82,9 +82,9 @@ def test_half_of_the_windows_are_mirrored_by_the_seed_of_the_step() -> None:
     seen = []
 
     class Watch(Uniform):
-        def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
+        def forward(self, frames: torch.Tensor, volumes: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
             seen.append((frames.numpy() != batch.frames).any(axis=(1, 2, 3, 4)))
-            return super().forward(frames)
+            return super().forward(frames, volumes)
 
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
