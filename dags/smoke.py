@@ -67,7 +67,7 @@ with DAG(
     ingest = IngestOperator(task_id="ingest", recordings=["{{ params.sample }}/contractor"], store=store)
     truth = ShardOperator(task_id="shard_truth", labels="truth", store=store)
     idm = TrainIdmOperator(task_id="train_idm", max_steps=steps, store=store)
-    clean = TrainFilterOperator(task_id="train_filter", frames="{{ params.sample }}/frames", store=store)
+    clean = TrainFilterOperator(task_id="train_filter", frames="{{ params.sample }}/frames", overlays=0, store=store)
     scrape = ScrapeOperator(task_id="scrape", **flow)
     segment = SegmentOperator(task_id="segment", **flow)
     duplicates = DuplicatesOperator(task_id="duplicates", **flow)

@@ -24,8 +24,14 @@ with DAG(
             minLength=1,
             description="Labelled frames: a folder with clean/, artifact/ and other/, or a .csv or .parquet table.",
         ),
+        "overlays": Param(
+            3,
+            type="integer",
+            minimum=0,
+            description="Unclean copies drawn of each clean frame, with a face camera, watermark or banner; 0 for none.",
+        ),
     },
     **DAG_DEFAULTS,
 ) as dag:
-    train = TrainFilterOperator(task_id="train_filter", frames=dag.param("frames"))
+    train = TrainFilterOperator(task_id="train_filter", frames=dag.param("frames"), overlays=dag.param("overlays"))
     publish(FILTER, train.output)

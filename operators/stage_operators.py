@@ -197,12 +197,15 @@ class IngestOperator(StageOperator):
 
 
 class TrainFilterOperator(StageOperator):
-    """Train the clean classifier. `frames`: a folder with a subfolder per class, or a table of labelled times."""
+    """Train the clean classifier. `frames`: a folder with a subfolder per class, or a table of labelled times.
+
+    `overlays`: unclean copies that are drawn of each clean frame.
+    """
 
     stage = "train_filter"
 
-    def __init__(self, *, frames: str | None = None, **kwargs: Any) -> None:
-        super().__init__(values={"frames": frames}, **kwargs)
+    def __init__(self, *, frames: str | None = None, overlays: int | None = None, **kwargs: Any) -> None:
+        super().__init__(values={"frames": frames, "overlays": overlays}, **kwargs)
 
 
 class TrainIdmOperator(StageOperator):

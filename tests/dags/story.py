@@ -25,7 +25,7 @@ def chapters(world: Path) -> list[tuple[str, dict[str, Any]]]:
     """Each DAG and the form that a person would fill in, in an order in which each finds what it needs."""
     return [
         ("ingest_contractor", {"recordings": [str(world / "contractor")], "licence": "CC0-1.0"}),
-        ("train_filter", {"frames": str(world / "frames")}),
+        ("train_filter", {"frames": str(world / "frames"), "overlays": 0}),
         ("train_idm", {"max_steps": 2, "held_out": ["amber-otter"]}),
         ("label_videos", {"sources": [str(world / "web")], **LOOSE, "batch_size": 1}),
         ("train_policy", {"max_steps": 2}),
