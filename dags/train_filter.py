@@ -28,7 +28,7 @@ with DAG(
             3,
             type="integer",
             minimum=0,
-            description="Unclean copies drawn of each clean frame, with a face camera, watermark or banner; 0 for none.",
+            description="Unclean copies drawn of each clean frame: face cameras, watermarks, banners; 0 for none.",
         ),
     },
     **DAG_DEFAULTS,
