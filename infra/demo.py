@@ -2,8 +2,8 @@
 
 Registers the models that come with the project (`data/models/`) as champions of an empty store, trains the IDM in short
 from the champion's weights, labels two videos with filter and IDM, packs shards and trains a policy: each step is a DAG
-run that is triggered over Airflow's REST API and followed here. Run again, it plans from the ledger, finds nothing to do
-and says so.
+run that is triggered over Airflow's REST API and followed here. Run again, it plans from the ledger, finds nothing to
+do and says so.
 """
 
 import os
