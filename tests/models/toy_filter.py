@@ -15,9 +15,6 @@ class ToyEmbedder:
     digest = "d" * 64
     shape = SHAPE
 
-    def embed(self, images: object) -> np.ndarray:
-        raise NotImplementedError
-
 
 def toy_videos(videos: int = 4, frames: int = 60, seed: int = 0) -> TrainingSet:
     """Videos of 3 samples a second: half is clean, then an overlay comes and stays. Hearts are always there."""
