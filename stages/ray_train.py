@@ -62,6 +62,8 @@ def _work(given: dict[str, Any]) -> None:
     device = get_device()
     if device.type == "cuda":
         torch.cuda.set_device(device)
+    else:
+        torch.set_num_threads(1)  # one CPU each: more threads would spin for the other workers' cores
     given["stage"].fit(given["unit"], given["ctx"], Distributed(device.type))
 
 
