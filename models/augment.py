@@ -107,11 +107,13 @@ def apply(frames: np.ndarray, augmentation: Augmentation) -> np.ndarray:
     """Augment a clip uint8 (T, S, S, 3); a new array of the same shape."""
     luminance = float(frames.mean(axis=(0, 1, 2)) @ _TO_YIQ[0])
     colour, geometry = colour_matrix(augmentation, luminance), geometry_matrix(augmentation, frames.shape[1])
+    still = np.array_equal(geometry, np.eye(2, 3))
     size = (frames.shape[2], frames.shape[1])
     result = np.empty_like(frames)
     for i, frame in enumerate(frames):
-        moved = cv2.warpAffine(frame, geometry, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        result[i] = cv2.transform(moved, colour)
+        if not still:
+            frame = cv2.warpAffine(frame, geometry, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        result[i] = cv2.transform(frame, colour)
     return result
 
 

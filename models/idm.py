@@ -75,6 +75,8 @@ class IDMConfig:
     """Run `lastlayer` between transformer and heads. The released code does not."""
     front: Literal["conv3d", "correlation"] = "conv3d"
     """"conv3d": the released model. "correlation": pooled input, cost volumes between frames, skips to the heads."""
+    motion_width: int = 96
+    """Channels of the convolutions over the cost volumes; only with the front "correlation"."""
     n_buttons: int = len(MINECRAFT.buttons)
     """Two-way choices."""
     n_camera_bins: int = MINECRAFT.camera.bins
@@ -116,7 +118,11 @@ class InverseActionNet(nn.Module):
             )
         else:
             self.motion_process = MotionEncoder(
-                channels, config.hidsize, conv3d_outchan=config.conv3d_outchan, taps=config.conv3d_taps
+                channels,
+                config.hidsize,
+                conv3d_outchan=config.conv3d_outchan,
+                taps=config.conv3d_taps,
+                motion_width=config.motion_width,
             )
         self.recurrent_layer = Transformer(
             layers=config.n_recurrence_layers,

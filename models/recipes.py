@@ -9,16 +9,16 @@ from models.policy import PolicyConfig
 
 
 def idm_nano_cpu() -> IDMConfig:
-    """Ours, for a laptop: trains on two CPU cores within the hour. 1.8 M parameters, motion front end."""
+    """Ours, for a laptop: trains on two CPU cores within the hour. 3 M parameters, motion front end."""
     return IDMConfig(
         front="correlation",
-        hidsize=192,
+        hidsize=256,
         attention_heads=4,
         timesteps=16,
         n_recurrence_layers=1,
         pointwise_ratio=2,
-        impala_chans=(24, 32),
-        conv3d_outchan=16,
+        impala_chans=(32, 32),
+        conv3d_outchan=32,
     )
 
 

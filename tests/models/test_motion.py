@@ -5,14 +5,18 @@ import torch
 from torch.nn import functional as F
 
 from models.motion import (
+    FLOW_GAIN,
     GRID,
     SCALES,
+    SHARPNESS,
     SHIFTS,
     MotionEncoder,
     cost_volume,
+    flow_maps,
     local_contrast,
     mirrored_shifts,
     motion_volumes,
+    standing_out,
 )
 
 
@@ -72,9 +76,24 @@ def test_a_mirrored_picture_has_mirrored_volumes() -> None:
     assert not torch.allclose(straight, turned, atol=0.1)
 
 
+def test_flow_maps_say_which_way_the_picture_moved() -> None:
+    standing = motion_volumes(played(2))[:, 0]
+    maps = flow_maps(standing)[0, :, 2:-2, 2:-2].mean((1, 2)).unflatten(0, (len(SCALES), len(SHARPNESS), 4))
+    rows, columns = SCALES[0].radius
+    down, right = (maps[0, -1, :2] / FLOW_GAIN * torch.tensor([rows, columns])).tolist()
+    assert (down, right) == (pytest.approx(0, abs=0.2), pytest.approx(-2, abs=0.2))  # 4 pixels are 2 matched columns
+    turned = flow_maps(standing[:, mirrored_shifts()].flip(-1))[0, :, 2:-2, 2:-2].mean((1, 2)).unflatten(0, (2, 2, 4))
+    torch.testing.assert_close(turned[..., 1], -maps[..., 1], atol=1e-4, rtol=0)
+
+
+def test_a_cell_without_texture_says_nothing_stands_out() -> None:
+    assert standing_out(torch.full((1, SHIFTS, GRID, GRID), 0.3)).abs().max() < 1e-4
+    assert flow_maps(torch.zeros(1, SHIFTS, GRID, GRID))[:, :2].abs().max() < 1e-5
+
+
 def test_every_parameter_learns_and_volumes_may_be_given() -> None:
     torch.manual_seed(0)
-    encoder = MotionEncoder((2, 2), 16, conv3d_outchan=4, taps=5).eval()
+    encoder = MotionEncoder((2, 2), 16, conv3d_outchan=4, taps=5, motion_width=8).eval()
     frames = played(3)
     mixed, motion = encoder(frames)
     assert (mixed.shape, motion.shape) == ((1, 3, 16), (1, 3, 256))
