@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.metrics import AXES, CAMERA_LIMIT_DEG
+from models.metrics import AXES
 
 HEADLINE = (
     ("camera_r2_pitch", "pitch R2"),
@@ -101,7 +101,7 @@ def _plot_f1(ax: Axes, report: dict[str, Any]) -> None:
             color="black",
             label="persistence (true action, one frame late)" if kind == "frames" else None,
         )
-    labels = [f"{name.replace('hotbar.', 'hb ')}\n{row['events']['count']}" for name, row in rows.items()]
+    labels = [name.replace(".", ".\n") + f"\n{row['events']['count']}" for name, row in rows.items()]
     ax.set_xticks(place, labels, fontsize=8)
     ax.set(ylim=(0, 1.02), ylabel="F1", title="F1 per key (below the name: events in the truth)")
     ax.legend(loc="upper right", fontsize=8)
@@ -125,8 +125,10 @@ def _plot_outcomes(ax: Axes, rows: dict[str, Any]) -> None:
 
 def _plot_camera(ax: Axes, report: dict[str, Any], i: int, axis: str) -> None:
     """True against expected degrees per frame of a sample."""
-    true, predicted = (np.array(report["camera_sample"][name])[:, i] for name in ("true", "predicted"))
-    ax.plot([-CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG], [-CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG], color="black", lw=0.6)
+    sample = report["camera_sample"]
+    true, predicted = (np.array(sample[name])[:, i] for name in ("true", "predicted"))
+    ends = -sample["limit_deg"], sample["limit_deg"]
+    ax.plot(ends, ends, color="black", lw=0.6)
     ax.scatter(true, predicted, s=8, alpha=0.35, color="tab:blue", edgecolors="none")
     camera = report["overall"]["camera"]
     label, expected = (_number(camera[name][axis]) for name in ("r2", "r2_expected"))
