@@ -113,7 +113,8 @@ def test_through_the_stages(file_settings: Settings, recordings: Path, monkeypat
     assert labelled.schema == DESKTOP
     assert labelled.buttons.shape == (48, 52)
     assert run(file_settings, recordings, "train", max_steps=2)["changed"]
-    policy = Policy.load(ctx.fetch_model("policy", ctx.model_digest("policy")))
+    (folder,) = {Path(key).parent for key in ctx.store.keys("7_policies") if key.endswith("model.json")}
+    policy = Policy.load(Path(file_settings.store.removeprefix("file://")) / folder)
     assert policy.config == replace(POLICY, schema=DESKTOP)
     assert (policy.config.n_joint_buttons, policy.config.n_joint_camera) == (4321, 225)
     rows = from_table(read_parquet(ctx.store.get(next(o.key for o in truth.outputs if "labels" in o.key))).read())
