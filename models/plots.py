@@ -20,6 +20,8 @@ HEADLINE = (
     ("calibration_error", "calibration error"),
 )
 """What the table shows, with the names a person reads."""
+CROWDED_KEYS = 24
+"""More keys than this have their names written upright."""
 
 
 def plot_report(report: dict[str, Any], path: Path) -> None:
@@ -101,10 +103,16 @@ def _plot_f1(ax: Axes, report: dict[str, Any]) -> None:
             color="black",
             label="persistence (true action, one frame late)" if kind == "frames" else None,
         )
-    labels = [name.replace(".", ".\n") + f"\n{row['events']['count']}" for name, row in rows.items()]
-    ax.set_xticks(place, labels, fontsize=8)
+    _name_keys(ax, [f"{name}\n{row['events']['count']}" for name, row in rows.items()])
     ax.set(ylim=(0, 1.02), ylabel="F1", title="F1 per key (below the name: events in the truth)")
     ax.legend(loc="upper right", fontsize=8)
+
+
+def _name_keys(ax: Axes, labels: list[str]) -> None:
+    """One label per key, upright where many keys leave no room for more."""
+    crowded = len(labels) > CROWDED_KEYS
+    texts = [label.replace("\n", "  ") if crowded else label.replace(".", ".\n") for label in labels]
+    ax.set_xticks(np.arange(len(labels)), texts, fontsize=8, rotation=90 if crowded else 0)
 
 
 def _plot_outcomes(ax: Axes, rows: dict[str, Any]) -> None:
@@ -116,7 +124,7 @@ def _plot_outcomes(ax: Axes, rows: dict[str, Any]) -> None:
     ax.bar(place, hits / scale, 0.6, label="pressed and found", color="tab:green")
     ax.bar(place, (true - hits) / scale, 0.6, bottom=hits / scale, label="pressed and missed", color="lightgrey")
     ax.bar(place, -np.minimum((claimed - hits) / scale, 1.0), 0.6, label="claimed, not pressed", color="tab:red")
-    ax.set_xticks(place, list(rows), fontsize=8)
+    _name_keys(ax, list(rows))
     ax.axhline(0, color="black", lw=0.6)
     title = "Confusion per key (claims beyond 100 % are cut off)"
     ax.set(ylim=(-1.02, 1.02), ylabel="share of true frames", title=title)
