@@ -29,6 +29,11 @@ with DAG(
         ),
         "licence": Param("", type="string", description="Licence of these recordings; it travels with every row."),
         "consent": Param("", type="string", description="On what basis they are used; it travels with every row."),
+        "schema": Param(
+            "minecraft",
+            type="string",
+            description="The game's buttons, keys and camera: a name in models/schemas/, or a .json file.",
+        ),
         "retry_quarantined": Param(
             "", type="string", description="Try recordings again that were put aside: `all`, or one reason."
         ),
@@ -40,6 +45,7 @@ with DAG(
         recordings=dag.param("recordings"),
         licence=dag.param("licence"),
         consent=dag.param("consent"),
+        schema=dag.param("schema"),
         retry_quarantined=dag.param("retry_quarantined"),
     )
     shard = ShardOperator(task_id="shard", labels="truth")

@@ -14,7 +14,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from models.action_schema import ActionSchema, load_schema
+from models.action_schema import AXES, ActionSchema, load_schema
 
 MINECRAFT = load_schema("minecraft")
 BUTTONS = MINECRAFT.buttons
@@ -105,22 +105,39 @@ def null_mask(buttons: np.ndarray, camera_bins: np.ndarray, schema: ActionSchema
     return index == 0
 
 
+def mirror_of(schema: ActionSchema = MINECRAFT) -> tuple[np.ndarray, np.ndarray]:
+    """What mirroring left to right does: the button (n,) whose place each button takes, the sign (2,) of each axis.
+
+    Raises:
+        ValueError: the schema does not say.
+    """
+    if schema.mirror is None:
+        raise ValueError(
+            f"schema {schema.name}: its pictures cannot be mirrored, as it has no `mirror` that says which buttons "
+            "change places; add it to the schema, or train with mirror=False"
+        )
+    pairs = {a: b for pair in schema.mirror.buttons for a, b in (pair, pair[::-1])}
+    order = np.array([schema.buttons.index(pairs.get(button, button)) for button in schema.buttons])
+    return order, np.array([-1.0 if axis in schema.mirror.camera else 1.0 for axis in AXES])
+
+
 def pack_buttons(buttons: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
-    """Buttons (N, 20) to one uint32 mask each (N,): bit i is the schema's button i."""
-    weights = np.uint32(1) << np.arange(len(schema.buttons), dtype=np.uint32)
-    return (_checked_buttons(buttons, schema) * weights).sum(axis=1, dtype=np.uint32)
+    """Buttons (N, 20) to one mask each (N,): bit i is the schema's button i. uint32, or uint64 above 32 buttons."""
+    weights = np.uint64(1) << np.arange(len(schema.buttons), dtype=np.uint64)
+    masks = (_checked_buttons(buttons, schema) * weights).sum(axis=1, dtype=np.uint64)
+    return masks if len(schema.buttons) > 32 else masks.astype(np.uint32)
 
 
 def unpack_buttons(masks: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
     """Masks (N,) of `pack_buttons` to buttons (N, 20) bool."""
-    packed = np.asarray(masks).astype(np.uint32)
-    if (packed >> np.uint32(len(schema.buttons) - 1) > 1).any():
+    packed = np.asarray(masks).astype(np.uint64)
+    if (packed >> np.uint64(len(schema.buttons) - 1) > 1).any():
         raise ValueError(
             f"expected masks of {len(schema.buttons)} buttons ({schema.name}), got a higher bit; "
             "were these written with another schema?"
         )
-    bits = np.arange(len(schema.buttons), dtype=np.uint32)
-    return ((packed[:, None] >> bits) & np.uint32(1)).astype(bool)
+    bits = np.arange(len(schema.buttons), dtype=np.uint64)
+    return ((packed[:, None] >> bits) & np.uint64(1)).astype(bool)
 
 
 def _group_choice(held: list[np.ndarray], conflict: str) -> np.ndarray:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.actions import camera_to_bins
 from models.backbone import CategoricalHead
-from models.dataset import Episode, load_usable, split_by_world
+from models.dataset import Episode, check_schema, load_usable, split_by_world
 from models.idm import InverseDynamicsModel
 from models.metrics import calibration_error
 from models.predict import log_probabilities
@@ -48,8 +48,9 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
     """Set the temperature of `model` to the one that makes its confidence most likely, given what was right.
 
     Raises:
-        ValueError: no frame has a known action.
+        ValueError: no frame has a known action, or the episodes are of another schema.
     """
+    check_schema(episodes, model.config.schema)
     buttons, camera, correct = _predictions(model, episodes)
     if not len(correct):
         raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
@@ -75,7 +76,8 @@ def _predictions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> tu
         known = episode.weight > 0
         log_buttons, log_camera = (part[torch.from_numpy(known)] for part in log_probabilities(model, episode.frames))
         right = (log_buttons.argmax(-1).numpy() == episode.buttons[known]).all(-1)
-        right &= (log_camera.argmax(-1).numpy() == camera_to_bins(episode.camera_deg[known])).all(-1)
+        bins = camera_to_bins(episode.camera_deg[known], episode.schema)
+        right &= (log_camera.argmax(-1).numpy() == bins).all(-1)
         buttons.append(log_buttons)
         camera.append(log_camera)
         correct.append(right)
@@ -103,7 +105,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder for the calibrated model")
     options = parser.parse_args(arguments)
     try:
-        model, episodes = InverseDynamicsModel.load(options.idm), load_usable(options.recordings)[0]
+        model = InverseDynamicsModel.load(options.idm)
+        episodes, _ = load_usable(options.recordings, model.config.schema)
         found = calibrate(model, split_by_world(episodes, options.worlds)[1] if options.worlds else episodes)
     except ValueError as error:
         print(f"calibrate: {error}", file=sys.stderr)

@@ -16,7 +16,10 @@ from typing import Any
 
 import torch
 
+from models.idm import InverseDynamicsModel
+from models.policy import Policy
 from models.training import TrainResult
+from models.weights import config_to_dict
 
 CARD_FILE = "card.json"
 PACKAGES = ("torch", "numpy", "opencv-python-headless", "av", "safetensors")
@@ -111,6 +114,13 @@ def package_versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def described(model: InverseDynamicsModel | Policy) -> dict[str, Any]:
+    """Size, schema by name (`model.json` has it whole) and configuration of a model."""
+    config = {name: value for name, value in config_to_dict(model.config).items() if name != "schema"}
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return {"parameters": parameters, "schema": model.config.schema.name, "config": config}
 
 
 def costs(result: TrainResult) -> dict[str, Any]:

@@ -5,15 +5,18 @@ The paper's data are described in its appendix B; the reading below keeps what O
 and mends where that loader is known to be wrong:
 
 - Camera motion stays a float, `d * 360/2400` degrees (integer arithmetic loses every motion below 7 pixels).
-- Attack held since before frame 0 (`newButtons == [0]` on frame 0) is stuck: it is ignored until the next press.
+- A mouse button held since before frame 0 (alone in `newButtons` there) is stuck: ignored until the next press.
 - A hotbar slot that changes without its key being down was scrolled. The press goes to the line that turned the wheel,
   or, where no line did, to the line with the new slot. Frame 0 never presses: there is no slot before it.
-- In menus mouse motion is scaled by a factor that depends on the recorder's version (`GUI_MOUSE_SCALE`).
+- In menus mouse motion is scaled by a factor that depends on the recorder's version.
 - `mouse` or `keyboard` may be null (recorders before 6.13) or missing: what was pressed is unknown on that frame.
 - ESC is not an action of VPT. Pressed while a menu is open it closes the menu, so it is read as `inventory`, as in the
   original training; anywhere else it is dropped.
 - Blank lines are skipped. A broken line keeps its place as an unknown action, while the counts still prove the place.
 - Videos do not show the cursor: it is drawn on menu frames before the resize.
+
+The stuck button, the slots, the factors and what ESC means are data: `action_schema.RecorderSpec`. Another game's
+recorder has the quirks that its schema names.
 """
 
 import json
@@ -29,14 +32,10 @@ from models.actions import MINECRAFT, ActionSchema
 from models.errors import BadRecording
 from models.video import FRAME_PX, draw_cursor, iter_frames, resize_frame
 
-GUI_MOUSE_SCALE = {"5.7": 0.5, "5.8": 0.5, "6.7": 2.0, "6.8": 2.0, "6.9": 2.0}
-"""Factor on mouse motion while a menu is open, by recorder version; 1 for every other version."""
 MAX_COUNT_DIFFERENCE = 2
 """Frames and lines may differ by this many (a torn end); beyond that nothing says which frame a line belongs to."""
 MAX_BROKEN_SHARE = 0.01
 """Share of broken lines up to which a recording is kept; one broken line is always accepted."""
-
-ESCAPE = "key.keyboard.escape"
 
 _NAME = re.compile(r"^(?P<player>.+)-(?P<date>\d{8})-(?P<time>\d{6})$")
 _VERSION = re.compile(r"^\d+\.\d+$")
@@ -109,27 +108,28 @@ def actions_of(
     camera_deg = np.zeros((count, 2), dtype=np.float32)
     gui_open, known = np.zeros(count, dtype=bool), np.zeros(count, dtype=bool)
     cursor_xy = np.zeros((count, 2), dtype=np.float32)
-    stuck = _starts_stuck(lines)
+    menu_scale = dict(schema.recorder.menu_mouse_scale).get(version or "", 1.0)
+    stuck = _starts_stuck(lines, schema)
     for i, line in enumerate(lines):
         mouse, keyboard = _device(line, "mouse"), _device(line, "keyboard")
         gui_open[i] = bool(line and line.get("isGuiOpen"))
         if mouse is None or keyboard is None:
             continue
-        scale = GUI_MOUSE_SCALE.get(version or "", 1.0) if gui_open[i] else 1.0
+        scale = menu_scale if gui_open[i] else 1.0
         motion = np.array([_number(mouse, "dy"), _number(mouse, "dx")])
         camera_deg[i] = motion * scale * schema.camera.degrees_per_pixel
         cursor_xy[i] = _number(mouse, "x"), _number(mouse, "y")
         known[i] = bool(np.isfinite(motion).all())
-        stuck = stuck and not (i > 0 and 0 in _items(mouse, "newButtons"))
+        stuck = stuck and not (i > 0 and schema.recorder.stuck_mouse_button in _items(mouse, "newButtons"))
         buttons[i] = _pressed(mouse, keyboard, bool(gui_open[i]), stuck, schema)
     _add_scrolled_slots(buttons, lines, schema)
     buttons[~known], camera_deg[~known] = False, 0.0
     return Recording(name, player_of(name), buttons, camera_deg, gui_open, cursor_xy, known)
 
 
-def _starts_stuck(lines: list[dict[str, Any] | None]) -> bool:
+def _starts_stuck(lines: list[dict[str, Any] | None], schema: ActionSchema) -> bool:
     first = _device(lines[0], "mouse") if lines else None
-    return first is not None and _items(first, "newButtons") == [0]
+    return first is not None and _items(first, "newButtons") == [schema.recorder.stuck_mouse_button]
 
 
 def _device(line: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
@@ -152,16 +152,19 @@ def _pressed(
 ) -> np.ndarray:
     """Buttons (20,) that one line holds down."""
     keys, mouse_buttons = dict(schema.keys), dict(schema.mouse_buttons)
-    if gui_open and "inventory" in schema.buttons:
-        keys.setdefault(ESCAPE, "inventory")
+    if gui_open:
+        keys |= dict(schema.recorder.menu_keys)
+    stuck_button = schema.recorder.stuck_mouse_button if stuck else None
+    turned = _number(mouse, "dwheel")
     held = {keys[key] for key in _items(keyboard, "keys") if key in keys}
-    held |= {mouse_buttons[b] for b in _items(mouse, "buttons") if b in mouse_buttons and not (stuck and b == 0)}
+    held |= {mouse_buttons[b] for b in _items(mouse, "buttons") if b in mouse_buttons and b != stuck_button}
+    held |= {button for way, button in schema.wheel if (turned > 0 if way == "up" else turned < 0)}
     return np.array([button in held for button in schema.buttons])
 
 
 def _add_scrolled_slots(buttons: np.ndarray, lines: list[dict[str, Any] | None], schema: ActionSchema) -> None:
-    """Press `hotbar.N` where the slot changed although no hotbar key asked for it; changes `buttons` in place."""
-    index = {slot: schema.buttons.index(name) for slot in range(9) if (name := f"hotbar.{slot + 1}") in schema.buttons}
+    """Press a slot's button where the slot changed although no key asked for it; changes `buttons` in place."""
+    index = {slot: schema.buttons.index(name) for slot, name in enumerate(schema.recorder.slots)}
     before: float | None = None
     for i, line in enumerate(lines):
         slot = (line or {}).get("hotbar")

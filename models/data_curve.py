@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from models import checkpoint
+from models.action_schema import DEFAULT, load_schema, schema_content
 from models.dataset import Episode, load_usable, part, split_by_world
 from models.evaluate import evaluate_episodes
 from models.idm_card import FRAMES_PER_MINUTE
@@ -45,7 +46,8 @@ def measure(
     training: Sequence[Episode], held_out: Sequence[Episode], options: argparse.Namespace, minutes: float
 ) -> dict[str, Any]:
     """One point: train on a part, test on the held-out worlds."""
-    model_config, config = configure(options.recipe, seed=options.seed, max_steps=options.max_steps)
+    schema, steps = training[0].schema, options.max_steps
+    model_config, config = configure(options.recipe, seed=options.seed, max_steps=steps, schema=schema)
     config = replace(config, max_seconds=options.max_seconds)
     chosen, model = subset(training, minutes, options.seed), new_model(model_config, options.seed)
     with progress_bar(f"{minutes:g} minutes") as progress:
@@ -72,8 +74,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     path = options.out / "curve.json"
     setting = {name: getattr(options, name) for name in ("recipe", "held_out", "seed", "max_steps", "max_seconds")}
     try:
+        schema = load_schema(options.schema)
+        setting |= {"schema": content} if (content := schema_content(schema)) else {}
         points = _known(path, setting)
-        training, held_out = split_by_world(load_usable(options.recordings)[0], options.held_out)
+        training, held_out = split_by_world(load_usable(options.recordings, schema)[0], options.held_out)
         for minutes in sorted(options.minutes):
             subset(training, minutes, options.seed)  # a size that cannot be had is told before hours of training
         for minutes in sorted(set(options.minutes) - {point["minutes"] for point in points}):
@@ -101,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recordings", type=Path, required=True, help="folder of NAME.mp4 + NAME.jsonl")
     parser.add_argument("--held-out", nargs="+", required=True, help="players (worlds) that test all points")
     parser.add_argument("--minutes", nargs="+", type=float, default=[5, 10, 20, 40], help="sizes of the parts")
+    parser.add_argument("--schema", default=DEFAULT, help="the game's buttons, keys and camera: a name or a .json file")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="nano_cpu")
     parser.add_argument("--max-steps", type=int, help="steps of each point, instead of the recipe's")
     parser.add_argument("--max-seconds", type=float, help="stop each point after this long")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from models.actions import MINECRAFT, ActionSchema
 from models.contractor import read_recording
 from models.errors import BadRecording
 from models.parallel import Workers
@@ -28,7 +29,7 @@ class Episode:
     frames: np.ndarray
     """uint8 (L, 128, 128, 3) RGB, an array or a memory map."""
     buttons: np.ndarray
-    """bool (L, 20)."""
+    """bool (L, 20), in the order of the schema's buttons."""
     camera_deg: np.ndarray
     """float (L, 2): pitch, yaw."""
     weight: np.ndarray
@@ -37,6 +38,8 @@ class Episode:
     """bool (L,): is a menu open; None where nobody knows."""
     volumes: np.ndarray | None = None
     """(L, S, 8, 8): the frames' cost volumes (`models.motion`), computed ahead; None to compute them when needed."""
+    schema: ActionSchema = MINECRAFT
+    """What buttons and camera mean."""
 
     def __post_init__(self) -> None:
         lengths = {name: len(getattr(self, name)) for name in ("frames", "buttons", "camera_deg", "weight")}
@@ -60,6 +63,17 @@ def part(episode: Episode, start: int, end: int) -> Episode:
     )
 
 
+def check_schema(episodes: Sequence[Episode], schema: ActionSchema) -> None:
+    """Raises ValueError for an episode whose actions are not of a model's schema."""
+    for episode in episodes:
+        if episode.schema != schema:
+            same = ", a different one of that name" if episode.schema.name == schema.name else ""
+            raise ValueError(
+                f"episode {episode.id}: expected actions of the model's schema {schema.name!r}, got "
+                f"{episode.schema.name!r}{same}; use recordings of the model's game, or a model of theirs"
+            )
+
+
 @dataclass(frozen=True)
 class Batch:
     """B windows of T frames: arrays as in `Episode` with a leading (B, T)."""
@@ -73,7 +87,7 @@ class Batch:
     volumes: np.ndarray | None = None
 
 
-def load_recordings(directory: Path) -> tuple[list[Episode], dict[str, BadRecording]]:
+def load_recordings(directory: Path, schema: ActionSchema = MINECRAFT) -> tuple[list[Episode], dict[str, BadRecording]]:
     """Read every `NAME.mp4` + `NAME.jsonl` below a folder, in order of name; the bad ones come back with their reason.
 
     Raises ValueError if the folder holds no such pair.
@@ -84,19 +98,19 @@ def load_recordings(directory: Path) -> tuple[list[Episode], dict[str, BadRecord
     episodes, refused = [], {}
     for mp4, jsonl in pairs:
         try:
-            frames, recording = read_recording(mp4, jsonl)
+            frames, recording = read_recording(mp4, jsonl, schema=schema)
         except BadRecording as error:
             refused[jsonl.stem] = error
             continue
         weight = recording.known.astype(np.float32)
         arrays = (frames, recording.buttons, recording.camera_deg, weight, recording.gui_open)
-        episodes.append(Episode(recording.name, recording.player, *arrays))
+        episodes.append(Episode(recording.name, recording.player, *arrays, schema=schema))
     return episodes, refused
 
 
-def load_usable(directory: Path) -> tuple[list[Episode], dict[str, BadRecording]]:
+def load_usable(directory: Path, schema: ActionSchema = MINECRAFT) -> tuple[list[Episode], dict[str, BadRecording]]:
     """As `load_recordings`. Raises ValueError if not one recording is usable; the message says why."""
-    episodes, refused = load_recordings(directory)
+    episodes, refused = load_recordings(directory, schema)
     if not episodes:
         reasons = "; ".join(f"{name}: {error}" for name, error in refused.items())
         raise ValueError(f"expected at least one usable recording in {directory}, all were refused: {reasons[:800]}")

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 
 from models import metrics
-from models.dataset import Episode, load_usable
+from models.actions import MINECRAFT, ActionSchema
+from models.dataset import Episode, check_schema, load_usable
 from models.idm import InverseDynamicsModel
 from models.predict import Predictions, predict_episode
 from models.weights import model_digest
@@ -31,17 +32,24 @@ SAMPLE_POINTS = 1000
 
 
 def evaluate_episodes(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> dict[str, Any]:
-    """The report on labelled episodes, JSON-able. Raises ValueError if no frame has a known action."""
+    """The report on labelled episodes, JSON-able.
+
+    Raises ValueError if no frame has a known action, or for actions of another schema than the model's.
+    """
+    check_schema(episodes, model.config.schema)
     predictions = [predict_episode(model, episode.frames) for episode in episodes]
-    return compare(episodes, predictions)
+    return compare(episodes, predictions, model.config.schema)
 
 
-def compare(episodes: Sequence[Episode], predictions: Sequence[Predictions]) -> dict[str, Any]:
+def compare(
+    episodes: Sequence[Episode], predictions: Sequence[Predictions], schema: ActionSchema = MINECRAFT
+) -> dict[str, Any]:
     """The report on predictions that are already there, one per episode."""
     known = [episode.weight > 0 for episode in episodes]
     playing = [k & ~_menus(e) for k, e in zip(known, episodes, strict=True)]
-    everything = _Frames(episodes, predictions, known)
+    everything = _Frames(episodes, predictions, known, schema)
     report: dict[str, Any] = {
+        "schema": schema.name,
         "windows": {"length": LENGTH, "stride": STRIDE},
         "recordings": {
             e.id: {"world": e.world, "frames": len(e), "known": int(k.sum())}
@@ -52,7 +60,7 @@ def compare(episodes: Sequence[Episode], predictions: Sequence[Predictions]) -> 
         "camera_sample": everything.camera_sample(),
     }
     if any(mask.any() for mask in playing):
-        outside = _Frames(episodes, predictions, playing)
+        outside = _Frames(episodes, predictions, playing, schema)
         report["outside_menus"] = outside.summary()
         report["outside_menus_baselines"] = outside.baselines()
     report["headline"] = _headlines(report)
@@ -60,7 +68,7 @@ def compare(episodes: Sequence[Episode], predictions: Sequence[Predictions]) -> 
     for world in sorted({episode.world for episode in episodes}):
         masks = [mask & (episode.world == world) for mask, episode in zip(known, episodes, strict=True)]
         if any(mask.any() for mask in masks):
-            report["worlds"][world] = _without_details(_Frames(episodes, predictions, masks).summary())
+            report["worlds"][world] = _without_details(_Frames(episodes, predictions, masks, schema).summary())
     return report
 
 
@@ -88,11 +96,16 @@ class _Frames:
     """The frames of all episodes that a mask per episode keeps, one after the other."""
 
     def __init__(
-        self, episodes: Sequence[Episode], predictions: Sequence[Predictions], masks: Sequence[np.ndarray]
+        self,
+        episodes: Sequence[Episode],
+        predictions: Sequence[Predictions],
+        masks: Sequence[np.ndarray],
+        schema: ActionSchema,
     ) -> None:
         def joined(arrays: list[np.ndarray]) -> np.ndarray:
             return np.concatenate([array[mask] for array, mask in zip(arrays, masks, strict=True)])
 
+        self.schema = schema
         self.true = joined([e.buttons for e in episodes]).astype(bool)
         self.true_deg = joined([e.camera_deg for e in episodes]).astype(np.float64)
         self.buttons = joined([p.buttons for p in predictions])
@@ -102,19 +115,18 @@ class _Frames:
         self.segment = segments(masks)
 
     def summary(self) -> dict[str, Any]:
-        return metrics.summary(
-            self.buttons, self.true, self.camera_deg, self.true_deg, self.segment, self.expected_deg, self.confidence
-        )
+        pairs = self.buttons, self.true, self.camera_deg, self.true_deg
+        return metrics.summary(*pairs, self.segment, self.expected_deg, self.confidence, self.schema)
 
     def baselines(self) -> dict[str, Any]:
-        return metrics.baselines(self.true, self.true_deg, self.segment)
+        return metrics.baselines(self.true, self.true_deg, self.segment, self.schema)
 
-    def camera_sample(self) -> dict[str, list[list[float]]]:
-        """Evenly spaced frames, degrees (n, 2) clipped as the metric does."""
+    def camera_sample(self) -> dict[str, Any]:
+        """Evenly spaced frames, degrees (n, 2) clipped as the metric does to +-`limit_deg`."""
         rows = np.linspace(0, len(self.true) - 1, min(SAMPLE_POINTS, len(self.true))).astype(int)
-        limit = metrics.CAMERA_LIMIT_DEG
         return {
-            "true": np.clip(self.true_deg[rows], -limit, limit).round(3).tolist(),
+            "limit_deg": self.schema.camera.maxval_degrees,
+            "true": metrics.clipped(self.true_deg[rows], self.schema).round(3).tolist(),
             "predicted": self.expected_deg[rows].astype(float).round(3).tolist(),
         }
 
@@ -161,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run_idm(options: argparse.Namespace) -> dict[str, Any]:
     model = InverseDynamicsModel.load(options.idm)
     curve = read_curve(options.curve) if options.curve else None
-    episodes, refused = load_usable(options.recordings)
+    episodes, refused = load_usable(options.recordings, model.config.schema)
     report = {"idm": model_digest(options.idm)[:12], **evaluate_episodes(model, episodes)}
     report["refused"] = {name: {"reason": e.reason, "message": e.message} for name, e in refused.items()}
     write_report(report, options.out, curve)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from models.attention import PolicyState
-from models.dataset import Batch, Episode
+from models.dataset import Batch, Episode, check_schema
 from models.idm import InverseDynamicsModel
 from models.policy import Policy, joint_log_prob
 from models.train_bc import joint_targets, kept_rows
@@ -24,8 +24,9 @@ def evaluate_policy(
     """Mean negative log-likelihood per frame (nats), button and camera accuracy over the frames that carry a loss.
 
     Raises:
-        ValueError: no frame of these episodes carries a loss.
+        ValueError: no frame of these episodes carries a loss, or they are of another schema.
     """
+    check_schema(episodes, policy.config.schema)
     was_training = policy.training
     policy.eval()
     sums = sum((_episode_sums(policy, episode, window, drop_null) for episode in episodes), np.zeros(4))
@@ -56,7 +57,7 @@ def _window_sums(
     first = np.zeros((1, len(rows)), bool)
     first[0, 0] = is_first
     batch = _batch(episode, rows, first)
-    joint_buttons, joint_camera, used = (torch.from_numpy(a) for a in joint_targets(batch))
+    joint_buttons, joint_camera, used = (torch.from_numpy(a) for a in joint_targets(batch, policy.config.schema))
     weight = torch.from_numpy(batch.weight)
     device = next(policy.parameters()).device
     log_probs, state = policy(torch.from_numpy(batch.frames).to(device), torch.from_numpy(first).to(device), state)
@@ -72,8 +73,10 @@ def idm_loss(model: InverseDynamicsModel, episodes: Sequence[Episode], window: i
     """Mean negative log-likelihood per frame with a known action.
 
     Raises:
-        ValueError: no frame of these episodes has a known action.
+        ValueError: no frame of these episodes has a known action, or they are of another schema.
     """
+    check_schema(episodes, model.config.schema)
+    objective = IDMObjective(schema=model.config.schema)
     was_training, device = model.training, str(next(model.parameters()).device)
     model.eval()
     total = frames = 0.0
@@ -82,7 +85,7 @@ def idm_loss(model: InverseDynamicsModel, episodes: Sequence[Episode], window: i
             rows = np.arange(start, min(start + window, len(episode)))
             known = float(episode.weight[rows].sum())
             batch = _batch(episode, rows, np.zeros((1, len(rows)), bool))
-            total += known * float(IDMObjective().loss(model, batch, device)[0]) if known else 0.0
+            total += known * float(objective.loss(model, batch, device)[0]) if known else 0.0
             frames += known
     model.train(was_training)
     if not frames:

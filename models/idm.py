@@ -9,7 +9,7 @@ transformer, whose blocks have no outer skip, and the motion features go to the 
 here, though its tensors are loaded and saved. `use_lastlayer=True` runs it, as the paper's text has it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.actions import MINECRAFT
+from models.actions import MINECRAFT, ActionSchema
 from models.attention import MaskStyle, Transformer, check_memory
 from models.backbone import (
     DENSE_WIDTH,
@@ -77,12 +77,16 @@ class IDMConfig:
     """"conv3d": the released model. "correlation": pooled input, cost volumes between frames, skips to the heads."""
     motion_width: int = 96
     """Channels of the convolutions over the cost volumes; only with the front "correlation"."""
-    n_buttons: int = len(MINECRAFT.buttons)
-    """Two-way choices."""
-    n_camera_bins: int = MINECRAFT.camera.bins
-    """Choices per camera axis."""
+    schema: ActionSchema = MINECRAFT
+    """The game's action space, whole: what the outputs mean."""
+    n_buttons: int = field(init=False)
+    """Two-way choices, by the schema."""
+    n_camera_bins: int = field(init=False)
+    """Choices per camera axis, by the schema."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "n_buttons", len(self.schema.buttons))
+        object.__setattr__(self, "n_camera_bins", self.schema.camera.bins)
         if self.hidsize % self.attention_heads:
             raise ValueError(f"expected attention_heads to divide hidsize {self.hidsize}, got {self.attention_heads}")
         if self.front not in ("conv3d", "correlation"):

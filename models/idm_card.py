@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from models.card import Card, costs
+from models.card import Card, costs, described
 from models.dataset import Episode
 from models.idm import InverseDynamicsModel
 from models.train_idm import IDMTrainConfig
 from models.training import TrainResult
-from models.weights import config_to_dict
 
 FRAMES_PER_MINUTE = 20 * 60
 
@@ -39,12 +38,11 @@ def idm_card(
             figures[name] |= {f"outside_menus_{figure}": value for figure, value in values.items()}
     training = {"recipe": recipe, "seed": config.seed, "started_from": start, **costs(result)}
     training["config"] = config.content()
-    parameters = sum(parameter.numel() for parameter in model.parameters())
     return Card(
         title="Inverse dynamics model",
         kind="idm",
         data=data,
-        model={"parameters": parameters, "config": config_to_dict(model.config)},
+        model=described(model),
         training=training,
         metrics=figures.pop("model"),
         baselines=figures,

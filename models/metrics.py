@@ -13,13 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from models.actions import BUTTONS, MINECRAFT, bins_to_camera, camera_to_bins
+from models.action_schema import AXES
+from models.actions import MINECRAFT, ActionSchema, bins_to_camera, camera_to_bins
 
-CAMERA_LIMIT_DEG = MINECRAFT.camera.maxval_degrees
-"""The camera bins end here; beyond it a prediction cannot follow, so R2 is taken on clipped degrees."""
 MIN_OCCURRENCES = 50
 """Events a button needs before it enters a macro average."""
-AXES = ("pitch", "yaw")
 
 
 def prf(predicted: np.ndarray, true: np.ndarray) -> dict[str, float | int]:
@@ -45,7 +43,9 @@ def events(buttons: np.ndarray, segment: np.ndarray) -> tuple[np.ndarray, np.nda
     return press, release
 
 
-def button_metrics(predicted: np.ndarray, true: np.ndarray, segment: np.ndarray) -> dict[str, Any]:
+def button_metrics(
+    predicted: np.ndarray, true: np.ndarray, segment: np.ndarray, schema: ActionSchema = MINECRAFT
+) -> dict[str, Any]:
     """Precision, recall and F1 on frames, on presses, on releases, and on events: both of these counted together.
 
     Per button by name, and `all`: every button's events in one pool, which exists on short recordings too.
@@ -60,7 +60,7 @@ def button_metrics(predicted: np.ndarray, true: np.ndarray, segment: np.ndarray)
             "releases": prf(claimed[1][:, part], real[1][:, part]),
         }
 
-    return {name: rows_of(i) for i, name in enumerate(BUTTONS)} | {"all": rows_of(slice(None))}
+    return {name: rows_of(i) for i, name in enumerate(schema.buttons)} | {"all": rows_of(slice(None))}
 
 
 def macro_f1(rows: dict[str, Any], kind: str) -> float | None:
@@ -81,50 +81,60 @@ def r2(predicted: np.ndarray, true: np.ndarray) -> float | None:
     return 1.0 - float(((true - predicted) ** 2).sum()) / variance if variance > 0 else None
 
 
-def camera_r2(predicted_deg: np.ndarray, true_deg: np.ndarray) -> dict[str, float | None]:
+def clipped(degrees: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
+    """Degrees (N, 2) within the schema's range: beyond its last bin a prediction cannot follow."""
+    return np.clip(degrees, -schema.camera.maxval_degrees, schema.camera.maxval_degrees)
+
+
+def camera_r2(
+    predicted_deg: np.ndarray, true_deg: np.ndarray, schema: ActionSchema = MINECRAFT
+) -> dict[str, float | None]:
     """R2 per axis on degrees clipped to +-10, and `mean` over the axes that have one."""
-    true = np.clip(true_deg, -CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG)
-    predicted = np.clip(predicted_deg, -CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG)
+    true, predicted = clipped(true_deg, schema), clipped(predicted_deg, schema)
     rows = {axis: r2(predicted[:, i], true[:, i]) for i, axis in enumerate(AXES)}
     values = [value for value in rows.values() if value is not None]
     return {**rows, "mean": float(np.mean(values)) if values else None}
 
 
-def confusion(predicted: np.ndarray, true: np.ndarray) -> list[list[int]]:
-    """How often true bin (row) was predicted as bin (column)."""
-    size = MINECRAFT.camera.bins
+def confusion(predicted: np.ndarray, true: np.ndarray, size: int) -> list[list[int]]:
+    """How often true bin (row) of `size` was predicted as bin (column)."""
     return np.bincount(true * size + predicted, minlength=size * size).reshape(size, size).tolist()
 
 
-def camera_metrics(predicted_deg: np.ndarray, true_deg: np.ndarray, expected_deg: np.ndarray | None) -> dict[str, Any]:
+def camera_metrics(
+    predicted_deg: np.ndarray, true_deg: np.ndarray, expected_deg: np.ndarray | None, schema: ActionSchema = MINECRAFT
+) -> dict[str, Any]:
     """R2 of the chosen bins' centres, R2 of the expected value if given, share of right bins, mean absolute error."""
-    true_bins, bins = camera_to_bins(true_deg), camera_to_bins(predicted_deg)
-    clipped = np.clip(true_deg, -CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG)
-    moving = (true_bins != camera_to_bins(np.zeros_like(true_deg))).any(axis=1)
+    true_bins, bins, size = camera_to_bins(true_deg, schema), camera_to_bins(predicted_deg, schema), schema.camera.bins
+    moving = (true_bins != schema.null_bin).any(axis=1)
     result: dict[str, Any] = {
-        "r2": camera_r2(predicted_deg, true_deg),
-        "r2_ceiling": camera_r2(bins_to_camera(true_bins), true_deg),
+        "r2": camera_r2(predicted_deg, true_deg, schema),
+        "r2_ceiling": camera_r2(bins_to_camera(true_bins, schema), true_deg, schema),
         "bin_accuracy": {axis: float((bins == true_bins)[:, i].mean()) for i, axis in enumerate(AXES)},
-        "mean_absolute_error_deg": float(np.abs(predicted_deg - clipped).mean()),
+        "mean_absolute_error_deg": float(np.abs(predicted_deg - clipped(true_deg, schema)).mean()),
         "moving_share": float(moving.mean()),
-        "confusion": {axis: confusion(bins[:, i], true_bins[:, i]) for i, axis in enumerate(AXES)},
+        "confusion": {axis: confusion(bins[:, i], true_bins[:, i], size) for i, axis in enumerate(AXES)},
     }
     if expected_deg is not None:
-        result["r2_expected"] = camera_r2(expected_deg, true_deg)
+        result["r2_expected"] = camera_r2(expected_deg, true_deg, schema)
     return result
 
 
-def null_share(buttons: np.ndarray, camera_deg: np.ndarray) -> float:
+def null_share(buttons: np.ndarray, camera_deg: np.ndarray, schema: ActionSchema = MINECRAFT) -> float:
     """Share of frames with no button down and both camera axes in the middle bin."""
-    still = camera_to_bins(np.zeros_like(camera_deg))
-    return float((~buttons.any(axis=1) & (camera_to_bins(camera_deg) == still).all(axis=1)).mean())
+    still = (camera_to_bins(camera_deg, schema) == schema.null_bin).all(axis=1)
+    return float((~buttons.any(axis=1) & still).mean())
 
 
 def exact_actions(
-    predicted: np.ndarray, true: np.ndarray, predicted_deg: np.ndarray, true_deg: np.ndarray
+    predicted: np.ndarray,
+    true: np.ndarray,
+    predicted_deg: np.ndarray,
+    true_deg: np.ndarray,
+    schema: ActionSchema = MINECRAFT,
 ) -> np.ndarray:
     """bool (N,): all 20 buttons and both camera bins are right. What the confidence is a probability of."""
-    same_camera = camera_to_bins(predicted_deg) == camera_to_bins(true_deg)
+    same_camera = camera_to_bins(predicted_deg, schema) == camera_to_bins(true_deg, schema)
     return (predicted == true).all(axis=1) & same_camera.all(axis=1)
 
 
@@ -152,11 +162,12 @@ def summary(
     segment: np.ndarray,
     expected_deg: np.ndarray | None = None,
     confidence: np.ndarray | None = None,
+    schema: ActionSchema = MINECRAFT,
 ) -> dict[str, Any]:
     """All figures of one set of N frames; `segment` int (N,) numbers the recordings they come from."""
     if len(true) == 0:
         raise ValueError("metrics need at least one frame with a known action, got none")
-    rows = button_metrics(predicted, true, segment)
+    rows = button_metrics(predicted, true, segment, schema)
     pooled = rows.pop("all")
     result: dict[str, Any] = {
         "frames": len(true),
@@ -165,11 +176,14 @@ def summary(
         "frame_f1_pooled": pooled["frames"]["f1"],
         "event_f1": macro_f1(rows, "events"),
         "event_f1_pooled": pooled["events"]["f1"],
-        "camera": camera_metrics(predicted_deg, true_deg, expected_deg),
-        "null_share": {"true": null_share(true, true_deg), "predicted": null_share(predicted, predicted_deg)},
+        "camera": camera_metrics(predicted_deg, true_deg, expected_deg, schema),
+        "null_share": {
+            "true": null_share(true, true_deg, schema),
+            "predicted": null_share(predicted, predicted_deg, schema),
+        },
         "buttons": rows,
     }
-    correct = exact_actions(predicted, true, predicted_deg, true_deg)
+    correct = exact_actions(predicted, true, predicted_deg, true_deg, schema)
     result["exact_action_accuracy"] = float(correct.mean())
     if confidence is not None:
         ece = calibration_error(confidence, correct)
@@ -208,13 +222,17 @@ def headline(summary: dict[str, Any]) -> dict[str, float | None]:
     }
 
 
-def baselines(true: np.ndarray, true_deg: np.ndarray, segment: np.ndarray) -> dict[str, Any]:
+def baselines(
+    true: np.ndarray, true_deg: np.ndarray, segment: np.ndarray, schema: ActionSchema = MINECRAFT
+) -> dict[str, Any]:
     """The two baselines' figures on the same frames, by name, without the per-button rows' camera and confidence."""
     start = np.ones(len(true), dtype=bool)
     start[1:] = segment[1:] != segment[:-1]
     persistent, persistent_deg = np.roll(true, 1, axis=0), np.roll(true_deg, 1, axis=0)
     persistent[start], persistent_deg[start] = False, 0.0
     return {
-        "always_released": summary(np.zeros_like(true), true, np.zeros_like(true_deg), true_deg, segment),
-        "persistence": summary(persistent, true, persistent_deg, true_deg, segment),
+        "always_released": summary(
+            np.zeros_like(true), true, np.zeros_like(true_deg), true_deg, segment, schema=schema
+        ),
+        "persistence": summary(persistent, true, persistent_deg, true_deg, segment, schema=schema),
     }

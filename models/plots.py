@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from models.metrics import AXES, CAMERA_LIMIT_DEG
+from models.metrics import AXES
 
 HEADLINE = (
     ("camera_r2_pitch", "pitch R2"),
@@ -20,6 +20,8 @@ HEADLINE = (
     ("calibration_error", "calibration error"),
 )
 """What the table shows, with the names a person reads."""
+CROWDED_KEYS = 24
+"""More keys than this have their names written upright."""
 
 
 def plot_report(report: dict[str, Any], path: Path) -> None:
@@ -101,10 +103,16 @@ def _plot_f1(ax: Axes, report: dict[str, Any]) -> None:
             color="black",
             label="persistence (true action, one frame late)" if kind == "frames" else None,
         )
-    labels = [f"{name.replace('hotbar.', 'hb ')}\n{row['events']['count']}" for name, row in rows.items()]
-    ax.set_xticks(place, labels, fontsize=8)
+    _name_keys(ax, [f"{name}\n{row['events']['count']}" for name, row in rows.items()])
     ax.set(ylim=(0, 1.02), ylabel="F1", title="F1 per key (below the name: events in the truth)")
     ax.legend(loc="upper right", fontsize=8)
+
+
+def _name_keys(ax: Axes, labels: list[str]) -> None:
+    """One label per key, upright where many keys leave no room for more."""
+    crowded = len(labels) > CROWDED_KEYS
+    texts = [label.replace("\n", "  ") if crowded else label.replace(".", ".\n") for label in labels]
+    ax.set_xticks(np.arange(len(labels)), texts, fontsize=8, rotation=90 if crowded else 0)
 
 
 def _plot_outcomes(ax: Axes, rows: dict[str, Any]) -> None:
@@ -116,7 +124,7 @@ def _plot_outcomes(ax: Axes, rows: dict[str, Any]) -> None:
     ax.bar(place, hits / scale, 0.6, label="pressed and found", color="tab:green")
     ax.bar(place, (true - hits) / scale, 0.6, bottom=hits / scale, label="pressed and missed", color="lightgrey")
     ax.bar(place, -np.minimum((claimed - hits) / scale, 1.0), 0.6, label="claimed, not pressed", color="tab:red")
-    ax.set_xticks(place, list(rows), fontsize=8)
+    _name_keys(ax, list(rows))
     ax.axhline(0, color="black", lw=0.6)
     title = "Confusion per key (claims beyond 100 % are cut off)"
     ax.set(ylim=(-1.02, 1.02), ylabel="share of true frames", title=title)
@@ -125,8 +133,10 @@ def _plot_outcomes(ax: Axes, rows: dict[str, Any]) -> None:
 
 def _plot_camera(ax: Axes, report: dict[str, Any], i: int, axis: str) -> None:
     """True against expected degrees per frame of a sample."""
-    true, predicted = (np.array(report["camera_sample"][name])[:, i] for name in ("true", "predicted"))
-    ax.plot([-CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG], [-CAMERA_LIMIT_DEG, CAMERA_LIMIT_DEG], color="black", lw=0.6)
+    sample = report["camera_sample"]
+    true, predicted = (np.array(sample[name])[:, i] for name in ("true", "predicted"))
+    ends = -sample["limit_deg"], sample["limit_deg"]
+    ax.plot(ends, ends, color="black", lw=0.6)
     ax.scatter(true, predicted, s=8, alpha=0.35, color="tab:blue", edgecolors="none")
     camera = report["overall"]["camera"]
     label, expected = (_number(camera[name][axis]) for name in ("r2", "r2_expected"))

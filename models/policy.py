@@ -6,7 +6,7 @@ the joint camera action (121), a scalar head the value (for reinforcement learni
 alone, so its parameters carry no gradient).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.actions import MINECRAFT
+from models.actions import MINECRAFT, ActionSchema
 from models.attention import MaskStyle, PolicyState, Transformer, check_memory
 from models.backbone import CategoricalHead, ImageEncoder, Norms, check_frames, check_temperature, dense, pixels
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
@@ -52,12 +52,16 @@ class PolicyConfig:
     """A LayerNorm before the transformer. The released models have none."""
     temperature: float = 1.0
     """Logits are divided by it."""
-    n_joint_buttons: int = MINECRAFT.n_joint_buttons
-    """Size of the button head."""
-    n_joint_camera: int = MINECRAFT.n_joint_camera
-    """Size of the camera head."""
+    schema: ActionSchema = MINECRAFT
+    """The game's action space, whole: what the outputs mean."""
+    n_joint_buttons: int = field(init=False)
+    """Size of the button head, by the schema."""
+    n_joint_camera: int = field(init=False)
+    """Size of the camera head, by the schema."""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "n_joint_buttons", self.schema.n_joint_buttons)
+        object.__setattr__(self, "n_joint_camera", self.schema.n_joint_camera)
         if self.hidsize % self.attention_heads:
             raise ValueError(f"expected attention_heads to divide hidsize {self.hidsize}, got {self.attention_heads}")
         check_memory(self.attention_mask_style, self.attention_memory_size, self.timesteps)

@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from models.card import Card, costs
+from models.card import Card, costs, described
 from models.policy import Policy
 from models.train_bc import BCConfig
 from models.training import TrainResult
-from models.weights import config_to_dict
 
 
 def policy_card(
@@ -14,11 +13,10 @@ def policy_card(
 ) -> Card:
     """The card. `metrics` holds the held-out figures `before` and `after` training; `more`: other fields of `Card`."""
     training = {"recipe": recipe, "seed": config.seed, **costs(result), "config": config.content()}
-    parameters = sum(parameter.numel() for parameter in policy.parameters())
     return Card(
         title="Policy",
         kind="policy",
-        model={"parameters": parameters, "config": config_to_dict(policy.config)},
+        model=described(policy),
         training=training,
         metrics=metrics["after"],
         baselines={"before_training": metrics["before"]},

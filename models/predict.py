@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.actions import MINECRAFT, bins_to_camera
+from models.actions import ActionSchema, bins_to_camera
 from models.idm import InverseDynamicsModel
 from models.windows import LENGTH, STRIDE, edge_mask, windows
 
@@ -43,12 +43,13 @@ class Predictions:
 def predict_episode(
     model: InverseDynamicsModel, frames: np.ndarray, length: int = LENGTH, stride: int = STRIDE
 ) -> Predictions:
-    """Label T >= 1 continuous frames uint8 (T, 128, 128, 3) RGB at 20 Hz.
+    """Label T >= 1 continuous frames uint8 (T, 128, 128, 3) RGB at 20 Hz, in terms of the model's schema.
 
     Windows of `length` frames every `stride`; of each only the centre is kept (`models.windows`).
-    Raises ValueError for no frames, window lengths that cannot work, or a model of another action schema.
+    Raises ValueError for no frames or window lengths that cannot work.
     """
-    buttons, camera_deg, expected_deg, confidence = _decode(*log_probabilities(model, frames, length, stride))
+    log_probs = log_probabilities(model, frames, length, stride)
+    buttons, camera_deg, expected_deg, confidence = _decode(*log_probs, model.config.schema)
     return Predictions(buttons, camera_deg, expected_deg, confidence, edge_mask(len(frames), length, stride))
 
 
@@ -66,31 +67,21 @@ def log_probabilities(
         chunk = found[first : first + WINDOWS_PER_BATCH]  # all windows of one clip are equally long
         stack = np.stack([frames[w.start : w.stop] for w in chunk])
         log_probs = model(torch.from_numpy(stack).to(device))
-        _check_schema(log_probs)
         for i, w in enumerate(chunk):
             for name, kept in parts.items():
                 kept.append(log_probs[name][i, w.keep_start - w.start : w.keep_stop - w.start].float().cpu())
     return torch.cat(parts["buttons"]), torch.cat(parts["camera"])
 
 
-def _check_schema(log_probs: dict[str, torch.Tensor]) -> None:
-    """Labels are read in the default schema's terms, so the model's heads must have its shape."""
-    wanted = len(MINECRAFT.buttons), MINECRAFT.camera.bins
-    got = log_probs["buttons"].shape[2], log_probs["camera"].shape[3]
-    if wanted != got:
-        raise ValueError(
-            f"expected an IDM of the schema {MINECRAFT.name!r} with {wanted[0]} buttons and {wanted[1]} camera bins, "
-            f"got one with {got[0]} and {got[1]}; use one that was trained on this schema's recordings"
-        )
-
-
-def _decode(buttons: torch.Tensor, camera: torch.Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _decode(
+    buttons: torch.Tensor, camera: torch.Tensor, schema: ActionSchema
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Log-probabilities (t, 20, 2) and (t, 2, 11) to buttons, camera, expected camera and confidence."""
     best_button, best_bin = buttons.max(-1), camera.max(-1)
     confidence = (best_button.values.sum(-1) + best_bin.values.sum(-1)).exp()
     pressed = best_button.indices.numpy().astype(bool)
-    chosen = bins_to_camera(best_bin.indices.numpy())
-    bins = np.arange(MINECRAFT.camera.bins)
-    centres = bins_to_camera(np.stack([bins, bins], axis=1))[:, 0]
+    chosen = bins_to_camera(best_bin.indices.numpy(), schema)
+    bins = np.arange(schema.camera.bins)
+    centres = bins_to_camera(np.stack([bins, bins], axis=1), schema)[:, 0]
     expected = camera.exp().numpy() @ centres
     return pressed, chosen.astype(np.float32), expected.astype(np.float32), confidence.numpy()

@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.actions import camera_is_used, camera_to_bins, null_mask, to_joint
+from models.actions import MINECRAFT, ActionSchema, camera_is_used, camera_to_bins, null_mask, to_joint
 from models.attention import BlockState, PolicyState
-from models.dataset import Batch, Episode, EpisodeStreams
-from models.policy import joint_log_prob
+from models.dataset import Batch, Episode, EpisodeStreams, check_schema
+from models.policy import Policy, joint_log_prob
 from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 
 
@@ -66,28 +66,31 @@ def kept_rows(episode: Episode, drop_null: bool) -> np.ndarray:
     """Indices of the frames that the policy is shown: all but those whose action is known to be null."""
     if not drop_null:
         return np.arange(len(episode))
-    null = null_mask(episode.buttons, camera_to_bins(episode.camera_deg))
+    null = null_mask(episode.buttons, camera_to_bins(episode.camera_deg, episode.schema), episode.schema)
     return np.flatnonzero(~null | (episode.weight == 0))
 
 
-def joint_targets(batch: Batch) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def joint_targets(batch: Batch, schema: ActionSchema = MINECRAFT) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Joint buttons and camera, int64 (B, T), and whether the camera counts, bool (B, T)."""
     shape = batch.weight.shape
     buttons = batch.buttons.reshape(-1, batch.buttons.shape[-1])
-    joint_buttons, joint_camera = to_joint(buttons, camera_to_bins(batch.camera_deg.reshape(-1, 2)))
-    used = camera_is_used(joint_buttons)
+    bins = camera_to_bins(batch.camera_deg.reshape(-1, 2), schema)
+    joint_buttons, joint_camera = to_joint(buttons, bins, schema)
+    used = camera_is_used(joint_buttons, schema)
     return joint_buttons.reshape(shape), joint_camera.reshape(shape), used.reshape(shape)
 
 
 class BCObjective:
     """Mean negative log-likelihood per frame; carries the policy's memory from window to window."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: ActionSchema = MINECRAFT) -> None:
+        self.schema = schema
         self.state: PolicyState | None = None
 
     def loss(self, model: nn.Module, batch: Batch, device: str) -> tuple[Tensor, dict[str, float]]:
         """The loss of one batch of consecutive windows."""
-        joint_buttons, joint_camera, used = (torch.from_numpy(a).to(device) for a in joint_targets(batch))
+        targets = joint_targets(batch, self.schema)
+        joint_buttons, joint_camera, used = (torch.from_numpy(a).to(device) for a in targets)
         weight, first = torch.from_numpy(batch.weight).to(device), torch.from_numpy(batch.first).to(device)
         log_probs, state = model(torch.from_numpy(batch.frames).to(device), first, self.state)
         self.state = [BlockState(*(tensor.detach() for tensor in block)) for block in state]
@@ -108,15 +111,16 @@ class BCObjective:
 
 def train_bc(
     episodes: Sequence[Episode],
-    model: nn.Module,
+    model: Policy,
     config: BCConfig,
     where: Surroundings | None = None,
 ) -> TrainResult:
     """Train a policy in place on labelled episodes; every worker passes all of them.
 
-    Raises ValueError if nothing is left to train on.
+    Raises ValueError if nothing is left to train on, or for another game's actions.
     """
     where = where or Surroundings()
+    check_schema(episodes, model.config.schema)
     rows = [kept_rows(episode, config.drop_null) for episode in episodes]
 
     def source(position: Any) -> Source:
@@ -124,4 +128,5 @@ def train_bc(
 
     steps = config.total_steps(sum(len(r) for r in rows))
     data = {"episodes": [[episode.id, len(kept)] for episode, kept in zip(episodes, rows, strict=True)]}
-    return train(model, BCObjective(), source, config, total_steps=steps, data=data, where=where)
+    objective = BCObjective(model.config.schema)
+    return train(model, objective, source, config, total_steps=steps, data=data, where=where)

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from models import recipes
-from models.actions import BUTTONS, camera_to_bins
+from models.actions import MINECRAFT, ActionSchema, camera_to_bins, mirror_of
 from models.augment import AugmentConfig
-from models.dataset import Batch, Episode, RandomWindows
+from models.dataset import Batch, Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.motion import GRID, SHIFTS, mirrored_shifts, motion_volumes
 from models.training import Source, Surroundings, TrainConfig, TrainResult, train
@@ -35,7 +35,7 @@ class IDMTrainConfig(TrainConfig):
     """Training of the IDM."""
 
     mirror: bool = False
-    """Mirror each window left to right with probability 1/2; the left and right keys and yaw turn round with it."""
+    """Mirror each window left to right with probability 1/2; keys and camera follow by the schema's `mirror`."""
     precompute: bool = False
     """Compute the cost volumes of `models.motion` once, not at every visit: 33 kB of memory per frame. They then see
     none of the augmentation, so that should change colours only."""
@@ -106,27 +106,36 @@ def fine_tuning(config: IDMTrainConfig) -> IDMTrainConfig:
 
 
 def configure(
-    recipe: str, *, seed: int = 0, max_steps: int | None = None, tune: bool = False
+    recipe: str,
+    *,
+    seed: int = 0,
+    max_steps: int | None = None,
+    tune: bool = False,
+    schema: ActionSchema = MINECRAFT,
 ) -> tuple[IDMConfig, IDMTrainConfig]:
     """Model and training of a recipe; `tune` makes it a fine-tuning, and `max_steps` has the last word.
 
-    Raises ValueError for a recipe that does not exist.
+    Where the schema cannot be mirrored, the recipe does without. Raises ValueError for a recipe that does not exist.
     """
     if recipe not in RECIPES:
         raise ValueError(f"expected a recipe, one of {', '.join(sorted(RECIPES))}; got {recipe!r}")
     make_model, make_training = RECIPES[recipe]
     training = fine_tuning(make_training()) if tune else make_training()
-    return make_model(), replace(training, seed=seed, max_steps=max_steps or training.max_steps)
+    mirror = training.mirror and schema.mirror is not None
+    training = replace(training, seed=seed, max_steps=max_steps or training.max_steps, mirror=mirror)
+    return replace(make_model(), schema=schema), training
 
 
-def mirrored(batch: Batch, chosen: np.ndarray) -> Batch:
-    """The batch with the windows in `chosen`, bool (B,), mirrored left to right. Keys and yaw follow the picture."""
+def mirrored(batch: Batch, chosen: np.ndarray, schema: ActionSchema = MINECRAFT) -> Batch:
+    """The batch with the windows in `chosen`, bool (B,), mirrored left to right. Keys and camera follow the picture.
+
+    Raises ValueError if the schema does not say which.
+    """
+    order, signs = mirror_of(schema)
     frames, buttons, camera_deg = batch.frames.copy(), batch.buttons.copy(), batch.camera_deg.copy()
     frames[chosen] = batch.frames[chosen, :, :, ::-1]
-    left, right = BUTTONS.index("left"), BUTTONS.index("right")
-    buttons[chosen, :, left] = batch.buttons[chosen, :, right]
-    buttons[chosen, :, right] = batch.buttons[chosen, :, left]
-    camera_deg[chosen, :, 1] *= -1
+    buttons[chosen] = batch.buttons[chosen][..., order]
+    camera_deg[chosen] *= signs
     volumes = None if batch.volumes is None else batch.volumes.copy()
     if volumes is not None:
         volumes[chosen] = volumes[chosen][:, :, mirrored_shifts(), :, ::-1]
@@ -136,16 +145,18 @@ def mirrored(batch: Batch, chosen: np.ndarray) -> Batch:
 class IDMObjective:
     """Sum over heads of the negative log-likelihood, mean over the frames with a known action."""
 
-    def __init__(self, mirror: bool = False) -> None:
-        self.mirror = mirror
+    def __init__(self, mirror: bool = False, schema: ActionSchema = MINECRAFT) -> None:
+        if mirror:
+            mirror_of(schema)  # a schema that cannot be mirrored is told before the first step
+        self.mirror, self.schema = mirror, schema
 
     def loss(self, model: nn.Module, batch: Batch, device: str) -> tuple[Tensor, dict[str, float]]:
         """The loss of one batch of windows; what is mirrored depends on torch's seed."""
         if self.mirror:
-            batch = mirrored(batch, (torch.rand(len(batch.frames)) < 0.5).numpy())
+            batch = mirrored(batch, (torch.rand(len(batch.frames)) < 0.5).numpy(), self.schema)
         buttons = torch.from_numpy(batch.buttons).to(device).long()
-        shape = batch.camera_deg.shape
-        bins = torch.from_numpy(camera_to_bins(batch.camera_deg.reshape(-1, 2)).reshape(shape)).to(device).long()
+        found = camera_to_bins(batch.camera_deg.reshape(-1, 2), self.schema).reshape(batch.camera_deg.shape)
+        bins = torch.from_numpy(found).to(device).long()
         weight = torch.from_numpy(batch.weight).to(device)
         volumes = None if batch.volumes is None else torch.from_numpy(batch.volumes).to(device)
         log_probs = model(torch.from_numpy(batch.frames).to(device), volumes)
@@ -174,8 +185,12 @@ def train_idm(
     config: IDMTrainConfig,
     where: Surroundings | None = None,
 ) -> TrainResult:
-    """Train an IDM in place. Raises ValueError for nothing to train on, Diverged for a loss that is no number."""
+    """Train an IDM in place.
+
+    Raises ValueError for nothing to train on or another game's actions, Diverged for a loss that is no number.
+    """
     where = where or Surroundings()
+    check_schema(episodes, model.config.schema)
     if config.precompute and model.config.front == "correlation":
         episodes = with_volumes(episodes)
 
@@ -187,7 +202,8 @@ def train_idm(
         "episodes": [[episode.id, len(episode)] for episode in episodes],
         "model": config_to_dict(model.config),
     }
-    return train(model, IDMObjective(config.mirror), source, config, total_steps=steps, data=data, where=where)
+    objective = IDMObjective(config.mirror, model.config.schema)
+    return train(model, objective, source, config, total_steps=steps, data=data, where=where)
 
 
 def with_volumes(episodes: Sequence[Episode]) -> list[Episode]:
@@ -214,7 +230,10 @@ def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:
 def pretrained_model(config: IDMConfig, folder: Path) -> InverseDynamicsModel:
     """The IDM in a folder, to be trained on. ValueError if its architecture is not that of `config`."""
     model = InverseDynamicsModel.load(folder)
-    wanted, found = (config_to_dict(replace(c, temperature=1.0)) for c in (config, model.config))
+    wanted, found = (vars(replace(c, temperature=1.0)) for c in (config, model.config))
+    if config.schema != model.config.schema:
+        names = config.schema.name, model.config.schema.name
+        raise ValueError(f"{folder}: expected a model of the schema {names[0]!r}, got one of {names[1]!r}, or changed")
     if differences := [name for name in wanted if wanted[name] != found[name]]:
         expected, got = (", ".join(f"{name} {values[name]}" for name in differences) for values in (wanted, found))
         raise ValueError(

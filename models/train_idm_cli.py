@@ -16,15 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from models import checkpoint
+from models.action_schema import DEFAULT, ActionSchema, load_schema
 from models.calibrate import Calibration, calibrate
 from models.card import write_card
 from models.dataset import Episode, load_usable, split_by_world
 from models.errors import BadRecording
-from models.idm import InverseDynamicsModel
+from models.idm import KIND, IDMConfig, InverseDynamicsModel
 from models.logbook import Logbook
 from models.progress import progress_bar
 from models.train_idm import RECIPES, IDMTrainConfig, configure, new_model, pretrained_model, train_idm
 from models.training import Surroundings, TrainResult
+from models.weights import config_from_dict, load_model
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
     start = options.start_from
+    schema = _schema(options)
     model_config, config = configure(
-        options.recipe, seed=options.seed, max_steps=options.max_steps, tune=start is not None
+        options.recipe, seed=options.seed, max_steps=options.max_steps, tune=start is not None, schema=schema
     )
     config = replace(config, max_seconds=options.max_seconds, device=options.device)
     config = replace(config, precision=options.precision or config.precision)
     model = pretrained_model(model_config, start) if start else new_model(model_config, options.seed)
-    episodes, refused = load_usable(options.recordings)
+    episodes, refused = load_usable(options.recordings, schema)
     training, rest = split_by_world(episodes, [*options.held_out, *options.calibrate])
     parts = _Parts(training, *_divided(rest, options.calibrate), refused)
     with Logbook(options.out / "tensorboard") as logbook, progress_bar("train_idm") as progress:
@@ -71,6 +74,13 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     summary = _write_results(options, model, config, result, parts, fitted)
     checkpoint.clear(options.out)
     return summary
+
+
+def _schema(options: argparse.Namespace) -> ActionSchema:
+    """The one that is asked for, else that of the model to start from."""
+    if options.schema or not options.start_from:
+        return load_schema(options.schema or DEFAULT)
+    return config_from_dict(IDMConfig, load_model(options.start_from, KIND)[0], options.start_from).schema
 
 
 def _write_results(
@@ -115,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recordings", type=Path, required=True, help="folder of NAME.mp4 + NAME.jsonl")
     parser.add_argument("--held-out", nargs="*", default=[], help="players (worlds), or the beginning of their names")
     parser.add_argument("--calibrate", nargs="*", default=[], help="other worlds, which only fit the confidence")
+    parser.add_argument("--schema", help="the game's buttons, keys and camera: a name or a .json file (minecraft)")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="nano_cpu")
     parser.add_argument("--from", dest="start_from", type=Path, help="model folder to fine-tune, instead of nothing")
     parser.add_argument("--out", type=Path, required=True, help="folder for everything; a stopped run in it goes on")

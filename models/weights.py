@@ -17,6 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from models.action_schema import schema_content, schema_of
+
 MODEL_FILE = "model.json"
 WEIGHTS_FILE = "weights.safetensors"
 FORMAT = 1
@@ -96,23 +98,34 @@ def model_digest(directory: str | Path) -> str:
 
 
 def config_from_dict(cls: type[ConfigT], values: Mapping[str, Any], where: str | Path) -> ConfigT:
-    """Build a config dataclass from JSON; lists become tuples.
+    """Build a config dataclass from what `config_to_dict` gave; lists become tuples.
 
     Raises:
-        ValueError: unknown or missing fields, named.
+        ValueError: unknown, missing or contradicting fields, named.
     """
-    names = {field.name for field in fields(cls)}  # type: ignore[arg-type]
-    if unknown := sorted(set(values) - names):
+    given = {field.name: field.init for field in fields(cls)}  # type: ignore[arg-type]
+    if unknown := sorted(set(values) - set(given)):
         raise ValueError(f"{where}: {cls.__name__} has no fields {unknown}; was it written by a newer version?")
+    arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items() if given[name]}
+    if "schema" in values:
+        arguments["schema"] = schema_of(values["schema"], where)
     try:
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+        config = cls(**arguments)
     except TypeError as error:
         raise ValueError(f"{where}: {cls.__name__} is incomplete: {error}") from error
+    for name in set(values) - set(arguments):  # these follow from the others
+        if values[name] != getattr(config, name):
+            raise ValueError(f"{where}: expected {name} {getattr(config, name)} by its schema, got {values[name]}")
+    return config
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
-    """A config dataclass as JSON-able keyword arguments."""
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
+    """A config dataclass as JSON; the default `schema` is left out, so that its models keep their names."""
+    values = {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(config).items()}
+    if "schema" in values:
+        content = schema_content(config.schema)
+        values = {**values, "schema": content} if content else {n: v for n, v in values.items() if n != "schema"}
+    return values
 
 
 def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], where: str | Path) -> None:

@@ -180,7 +180,7 @@ class TrainOperator(StageOperator):
 class IngestOperator(StageOperator):
     """Take contractor recordings in. `recordings`: folders of NAME.mp4 + NAME.jsonl, or indexes of them (.json).
 
-    `licence` and `consent` travel with rows.
+    `licence` and `consent` travel with rows. `schema`: the game's buttons, keys and camera, a name or a .json file.
     """
 
     stage = "ingest"
@@ -191,9 +191,11 @@ class IngestOperator(StageOperator):
         recordings: Sequence[str] | None = None,
         licence: str | None = None,
         consent: str | None = None,
+        schema: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(values={"recordings": recordings, "licence": licence, "consent": consent}, **kwargs)
+        given = {"recordings": recordings, "licence": licence, "consent": consent, "schema": schema}
+        super().__init__(values=given, **kwargs)
 
 
 class TrainFilterOperator(StageOperator):

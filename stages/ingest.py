@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.action_schema import DEFAULT, ActionSchema, load_schema, schema_content, schema_of
 from stages import paths
 from stages.doors import OpenDoors
 from stages.errors import BadInput, ConfigError
@@ -31,6 +32,9 @@ class IngestConfig:
     """Licence of these recordings; it travels with every row."""
     consent: str = field(default="", metadata={"key": False})
     """On what basis they are used, such as a contract; it travels with every row too."""
+    schema: str = field(default=DEFAULT, metadata={"key": False})
+    """The game's buttons, keys and camera: a name in models/schemas/ or a .json file. Its content enters the work key;
+    rows, IDMs and policies carry it on, so a store holds one game."""
     allow_private_hosts: bool = field(default=False, metadata={"key": False})
     """Fetch indexes and recordings from private and loopback addresses too."""
 
@@ -43,26 +47,35 @@ class Ingest(Stage[IngestConfig]):
     Config = IngestConfig
 
     def units(self, ctx: Context) -> Iterator[Unit]:
+        schema = self._schema()
         for source in self.config.recordings:
             if source.lower().endswith(".json"):
-                yield from map(self._remote_unit, _index(source, self._doors(ctx)))
+                yield from (self._remote_unit(url, schema) for url in _index(source, self._doors(ctx)))
                 continue
             folder = Path(source)
             if not folder.is_dir():
                 raise ConfigError(f"ingest.recordings: expected a folder of NAME.mp4 + NAME.jsonl, got {str(folder)!r}")
-            yield from map(self._unit, sorted(folder.glob("*.mp4")))
+            yield from (self._unit(video, schema) for video in sorted(folder.glob("*.mp4")))
 
-    def _unit(self, video: Path) -> Unit:
+    def _schema(self) -> dict[str, Any]:
+        """The schema as an input of each unit; the default one goes unsaid."""
+        try:
+            content = schema_content(load_schema(self.config.schema))
+        except ValueError as error:
+            raise ConfigError(f"ingest.schema: {error}") from None
+        return {"schema": content} if content else {}
+
+    def _unit(self, video: Path, schema: dict[str, Any]) -> Unit:
         """Keyed by name, size and time of change, so that planning reads no recording."""
         files = [video, video.with_suffix(".jsonl")]
         stats = [(f.name, f.stat().st_size, f.stat().st_mtime_ns) if f.exists() else (f.name,) for f in files]
-        inputs = {"video": str(video), "name": video.stem, "licence": self.config.licence}
-        return Unit(digest("recording", video.stem)[:20], self.work_key(stats), inputs)
+        inputs = {"video": str(video), "name": video.stem, "licence": self.config.licence, **schema}
+        return Unit(digest("recording", video.stem)[:20], self.work_key(stats, *schema.values()), inputs)
 
-    def _remote_unit(self, url: str) -> Unit:
+    def _remote_unit(self, url: str, schema: dict[str, Any]) -> Unit:
         """Keyed by address: what an index names does not change."""
-        inputs = {"uri": url, "name": Path(url).stem, "licence": self.config.licence}
-        return Unit(digest("recording", url)[:20], self.work_key(url), inputs)
+        inputs = {"uri": url, "name": Path(url).stem, "licence": self.config.licence, **schema}
+        return Unit(digest("recording", url)[:20], self.work_key(url, *schema.values()), inputs)
 
     def committed(self, ctx: Context) -> list[Any]:
         """Every recording ever taken in, whatever folder this run was given; the newest version of each video once."""
@@ -88,15 +101,16 @@ class Ingest(Stage[IngestConfig]):
         from models.errors import BadRecording
         from stages.media import encode_clip
 
+        schema = schema_of(unit.inputs.get("schema"), "ingest.schema")
         try:
-            frames, recording = read_recording(video, video.with_suffix(".jsonl"), version)
+            frames, recording = read_recording(video, video.with_suffix(".jsonl"), version, schema)
         except BadRecording as error:
             raise BadInput(error.reason, error.message) from None
         name = unit.inputs["name"]
         sources, video_id = _keep_sources(ctx, video)
         clip_id = f"{video_id}-{0:06d}-{len(frames):06d}"
         clip = ctx.put(paths.clip(clip_id, unit.key), encode_clip(frames))
-        rows, info = _truth_rows(clip_id, recording)
+        rows, info = _truth_rows(clip_id, recording, schema)
         labels = ctx.put(paths.labels(paths.TRUTH, clip_id, unit.key), rows)
         url = unit.inputs.get("uri") or f"recording:{name}"
         origin = {"url": url, "licence": unit.inputs["licence"], "world": player_of(name)}
@@ -139,11 +153,11 @@ def _keep_sources(ctx: Context, video: Path) -> tuple[list[Any], str]:
     return [ctx.put_file(paths.source(video_id, name), path) for path, name in files], video_id
 
 
-def _truth_rows(clip_id: str, recording: Any) -> tuple[bytes, dict[str, Any]]:
+def _truth_rows(clip_id: str, recording: Any, schema: ActionSchema) -> tuple[bytes, dict[str, Any]]:
     from stages.records import FLAG_NULL, FLAG_UNKNOWN
     from stages.rows import parquet_bytes, recorded, to_table
 
-    actions = recorded(recording.buttons, recording.camera_deg, recording.known, recording.gui_open)
+    actions = recorded(recording.buttons, recording.camera_deg, recording.known, recording.gui_open, schema)
     counts = {"rows": len(actions), "null_rows": int((actions.flags & FLAG_NULL > 0).sum())}
     unknown = int((actions.flags & FLAG_UNKNOWN > 0).sum())
     return parquet_bytes([to_table(clip_id, actions)]), {**counts, "unknown_rows": unknown}

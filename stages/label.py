@@ -67,7 +67,7 @@ class Label(Stage[LabelConfig]):
         version = unit.inputs["idm"]
         model, config = self._model(ctx, version), self.config
         found = predict_episode(model, prepared, length=config.window, stride=config.stride)
-        actions = predicted(found.buttons, found.camera_deg, found.confidence, found.edge)
+        actions = predicted(found.buttons, found.camera_deg, found.confidence, found.edge, model.config.schema)
         table = to_table(unit.id, actions, start_step=unit.inputs["start"])
         output = ctx.put(paths.labels(version, unit.id, unit.key), parquet_bytes([table]))
         return Result((output,), label_info(unit, version, actions))

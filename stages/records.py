@@ -94,11 +94,12 @@ class Quarantined:
         return cls(**json.loads(data))
 
 
-def label_schema() -> "pyarrow.Schema":
+def label_schema(buttons: int) -> "pyarrow.Schema":
     """Arrow schema of an action row: one row per frame of a working clip.
 
-    buttons: bit i is `models.actions.BUTTONS[i]`; camera in degrees, + is right and down; pts_us: microseconds from the
-    first frame of the source video; confidence: 0 to 1, 1 for truth; flags: the FLAG_ constants above.
+    buttons: bit i is the i-th of the action schema's buttons, 64 bits wide where it has more than 32; camera in
+    degrees, + is right and down; pts_us: microseconds from the first frame of the source video; confidence: 0 to 1, 1
+    for truth; flags: the FLAG_ constants above.
     """
     import pyarrow as pa
 
@@ -108,7 +109,7 @@ def label_schema() -> "pyarrow.Schema":
             pa.field("clip_id", text, nullable=False),
             pa.field("frame", pa.int32(), nullable=False),
             pa.field("pts_us", pa.int64(), nullable=False),
-            pa.field("buttons", pa.uint32(), nullable=False),
+            pa.field("buttons", pa.uint32() if buttons <= 32 else pa.uint64(), nullable=False),
             pa.field("camera_dx_deg", pa.float32(), nullable=False),
             pa.field("camera_dy_deg", pa.float32(), nullable=False),
             pa.field("confidence", pa.float32(), nullable=False),

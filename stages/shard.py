@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from models.action_schema import schema_content
 from stages import paths
 from stages.distinct import performances, read_matches
 from stages.errors import ConfigError, ServiceError
@@ -60,17 +61,22 @@ class Shard(Stage[ShardConfig]):
             yield Unit(unit, self.work_key(members), {"idm": members[0]["idm"], "clips": members})
 
     def process(self, unit: Unit, ctx: Context, prepared: Any = None) -> Result:
-        from stages.rows import parquet_bytes
+        from stages.rows import parquet_bytes, shared_schema
 
         clips, outputs, shards = unit.inputs["clips"], [], []
         tables = {clip["clip_id"]: _read_labels(ctx, clip) for clip in clips}
+        try:
+            content = schema_content(shared_schema(list(tables.values())))
+        except ValueError as error:
+            raise ConfigError(f"shard: {error}") from None
         for group in split_evenly(clips, self.config.rows_per_shard):
             lineage = {"clips": json.dumps(group, sort_keys=True)}
             data = parquet_bytes([tables[clip["clip_id"]] for clip in group], lineage)
             output = ctx.put(paths.shard(unit.inputs["idm"], digest(self.version, group)), data)
             outputs.append(output)
             shards.append(_shard_entry(output, group))
-        return Result(tuple(outputs), {"idm": unit.inputs["idm"], "shards": shards})
+        info = {"idm": unit.inputs["idm"], "shards": shards}
+        return Result(tuple(outputs), {**info, "schema": content} if content else info)
 
     def finish(self, ctx: Context, counts: dict[str, int]) -> dict[str, Any]:
         """Publish the snapshot once every bucket is there; an unfinished set publishes nothing."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from models.action_schema import ActionSchema, schema_content, schema_of
 from stages import paths
 from stages.errors import ConfigError, ServiceError
 from stages.records import FLAG_GUI, FLAG_TRUTH, FLAG_UNKNOWN, Record, canonical_json, digest
@@ -30,10 +31,15 @@ class Snapshot:
     idm: str
     shards: tuple[dict[str, Any], ...]
     totals: dict[str, int]
+    schema: ActionSchema
 
 
 def publish(ctx: "Context", labels: str, records: list[Record]) -> dict[str, Any]:
-    """Write the snapshot of these shards and move its pointer there, unless it stands there already."""
+    """Write the snapshot of these shards and move its pointer there, unless it stands there already.
+
+    Raises:
+        ConfigError: the shards are of several games.
+    """
     shards = sorted((shard for record in records for shard in record.info["shards"]), key=lambda shard: shard["key"])
     pointer = ctx.ledger.pointer(POINTERS[labels])
     if not shards and pointer is None:
@@ -42,12 +48,23 @@ def publish(ctx: "Context", labels: str, records: list[Record]) -> dict[str, Any
     totals |= {"shards": len(shards), "videos": len({video for shard in shards for video in shard["videos"]})}
     version = paths.TRUTH if labels == "truth" else (records[0].info["idm"] if records else "")
     content = {"idm": version, "shards": shards, "totals": totals, "rights": count_rights(records)}
+    content |= _schema_entry(records)
     name = digest(content)
     changed = pointer is None or pointer.target != name
     if changed:
         ctx.store.put_if_absent(paths.snapshot(name), canonical_json(content))
         ctx.ledger.advance(POINTERS[labels], name, pointer, totals)
     return {"changed": changed, "snapshot": name[:16], **totals}
+
+
+def _schema_entry(records: list[Record]) -> dict[str, Any]:
+    """The action schema of all shards; the default one goes unsaid."""
+    found = {schema_of(record.info.get("schema"), f"record of shard {record.unit}") for record in records}
+    if len(found) > 1:
+        names = ", ".join(sorted(schema.name for schema in found))
+        raise ConfigError(f"expected labels of one action schema, got {names}; keep each game in a store of its own")
+    content = schema_content(found.pop()) if found else None
+    return {"schema": content} if content else {}
 
 
 def count_rights(records: list[Record]) -> list[dict[str, Any]]:
@@ -78,7 +95,8 @@ def load_snapshot(ctx: "Context", labels: str, name: str = "latest") -> Snapshot
         content = json.loads(ctx.store.get(paths.snapshot(name)))
     except FileNotFoundError:
         raise ConfigError(f"expected a snapshot in the store, got {name!r}; see 6_shards/snapshots/") from None
-    return Snapshot(digest(content), content["idm"], tuple(content["shards"]), content["totals"])
+    schema = schema_of(content.get("schema"), f"snapshot {name[:16]}")
+    return Snapshot(digest(content), content["idm"], tuple(content["shards"]), content["totals"], schema)
 
 
 def read_episodes(ctx: "Context", snapshot: Snapshot) -> Iterator["Episode"]:
@@ -129,4 +147,5 @@ def _episode(ctx: "Context", clip: dict[str, Any], table: Any) -> "Episode":
         camera_deg=actions.camera_deg,
         weight=(actions.flags & FLAG_UNKNOWN == 0).astype("float32"),
         gui_open=(actions.flags & FLAG_GUI > 0) if (actions.flags & FLAG_TRUTH).any() else None,
+        schema=actions.schema,
     )

@@ -17,9 +17,10 @@ from stages.records import digest
 from stages.registry import decide, key_of, promote, register
 from stages.snapshot import load_snapshot, read_episodes
 from stages.stage import Context, Resources, Result, Unit
-from stages.training import MEASURED, TrainingStage, origin_of, user_errors
+from stages.training import MEASURED, TrainingStage, origin_of, same_game, user_errors
 
 if TYPE_CHECKING:
+    from models.action_schema import ActionSchema
     from models.dataset import Episode
     from models.parallel import Workers
     from models.policy import Policy, PolicyConfig
@@ -78,7 +79,7 @@ class Train(TrainingStage[TrainStageConfig]):
         snapshot = load_snapshot(ctx, self.config.labels, self.config.snapshot)
         if not snapshot.totals["rows"]:
             raise ConfigError(f"expected a snapshot with rows, got the empty {snapshot.digest[:16]}; label some videos")
-        model, training = configure(self.config)
+        model, training = configure(self.config, snapshot.schema)
         key = self.work_key(snapshot.digest, config_to_dict(model), training.content())
         yield Unit(digest("policy", key)[:20], key, {"snapshot": snapshot.digest})
 
@@ -89,9 +90,10 @@ class Train(TrainingStage[TrainStageConfig]):
         from models.policy import Policy
         from models.train_bc import train_bc
 
-        episodes = list(read_episodes(ctx, load_snapshot(ctx, self.config.labels, unit.inputs["snapshot"])))
+        snapshot = load_snapshot(ctx, self.config.labels, unit.inputs["snapshot"])
+        episodes = list(read_episodes(ctx, snapshot))
         training, held_out, how = split_episodes(episodes, self.config.held_out_share)
-        model_config, config = configure(self.config)
+        model_config, config = configure(self.config, snapshot.schema)
         torch.manual_seed(config.seed)
         policy = Policy(model_config)
         before = evaluate_policy(policy, held_out) if workers.size == 1 else {}
@@ -102,7 +104,7 @@ class Train(TrainingStage[TrainStageConfig]):
         from models.held_out import evaluate_policy
 
         with user_errors(self.name):
-            rival = _champion(ctx)
+            rival = _champion(ctx, load_snapshot(ctx, self.config.labels, unit.inputs["snapshot"]).schema)
             done = self.trained(unit, ctx)
             after = evaluate_policy(done.policy, done.held_out)
             rival_score = -evaluate_policy(rival, done.held_out)["loss"] if rival else None
@@ -175,20 +177,20 @@ def split_episodes(episodes: "list[Episode]", share: float) -> "tuple[list[Episo
     return training, held_out, "tails of clips"
 
 
-def configure(config: TrainStageConfig) -> "tuple[PolicyConfig, BCConfig]":
-    """Model and training of the stage's recipe."""
+def configure(config: TrainStageConfig, schema: "ActionSchema") -> "tuple[PolicyConfig, BCConfig]":
+    """Model and training of the stage's recipe, for a snapshot's action schema."""
     from models import recipes, train_bc
 
     settings = train_bc.bc_nano_cpu() if config.recipe == "nano_cpu" else train_bc.bc_foundation()
     training = replace(settings, seed=config.seed, max_steps=config.max_steps or settings.max_steps)
-    return getattr(recipes, f"policy_{config.recipe}")(), training
+    return replace(getattr(recipes, f"policy_{config.recipe}")(), schema=schema), training
 
 
-def _champion(ctx: Context) -> "Policy | None":
+def _champion(ctx: Context, schema: "ActionSchema") -> "Policy | None":
     """The present champion; None when there is none or a takedown removed it.
 
     Raises:
-        ConfigError: its files are there and cannot be read.
+        ConfigError: its files are there and cannot be read, or it plays another game.
     """
     from models.policy import Policy
 
@@ -199,12 +201,14 @@ def _champion(ctx: Context) -> "Policy | None":
         for name in ("weights.safetensors", "model.json"):
             ctx.store.get_file(key_of("policy", champion.target, name), Path(folder) / name)
         try:
-            return Policy.load(folder)
+            policy = Policy.load(folder)
         except ValueError as error:
             raise ConfigError(
                 f"expected a champion policy that can be compared with, got one that cannot be read: {error}; "
                 "move the pointer to another with `python -m stages.promote --kind policy --to VERSION`"
             ) from error
+    same_game("policy", policy.config.schema, schema)
+    return policy
 
 
 STAGE = Train

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from stages.errors import ConfigError
 from stages.records import digest
 from stages.registry import decide, promote, register
-from stages.snapshot import load_snapshot, read_episodes
+from stages.snapshot import Snapshot, load_snapshot, read_episodes
 from stages.stage import Context, Resources, Result, Unit
-from stages.training import MEASURED, TrainingStage, origin_of, user_errors
+from stages.training import MEASURED, TrainingStage, origin_of, same_game, user_errors
 
 if TYPE_CHECKING:
+    from models.action_schema import ActionSchema
     from models.dataset import Episode
     from models.idm import IDMConfig, InverseDynamicsModel
     from models.parallel import Workers
@@ -73,11 +74,11 @@ class TrainIdm(TrainingStage[TrainIdmConfig]):
         snapshot = load_snapshot(ctx, "truth")
         if not snapshot.totals["rows"]:
             raise ConfigError("expected ground truth to train on, got an empty snapshot; run `python -m stages.ingest`")
-        start = self._start(ctx, snapshot.digest)
-        key = self._key(snapshot.digest, start)
+        start = self._start(ctx, snapshot)
+        key = self._key(snapshot, start)
         yield Unit(digest("idm", key)[:20], key, {"snapshot": snapshot.digest, "start": start})
 
-    def _start(self, ctx: Context, snapshot: str) -> str:
+    def _start(self, ctx: Context, snapshot: Snapshot) -> str:
         """Version of the model whose weights are the start; empty for none.
 
         A champion that this very training made is no new start, or each run would find the next one to do.
@@ -95,27 +96,30 @@ class TrainIdm(TrainingStage[TrainIdmConfig]):
                 return start
         return champion.target[:12]
 
-    def _key(self, snapshot: str, start: str) -> str:
+    def _key(self, snapshot: Snapshot, start: str) -> str:
         from models.weights import config_to_dict
 
-        model, training = self._configure(start)
-        return self.work_key(snapshot, start, config_to_dict(model), training.content())
+        model, training = self._configure(start, snapshot.schema)
+        return self.work_key(snapshot.digest, start, config_to_dict(model), training.content())
 
-    def _configure(self, start: str) -> "tuple[IDMConfig, IDMTrainConfig]":
+    def _configure(self, start: str, schema: "ActionSchema") -> "tuple[IDMConfig, IDMTrainConfig]":
         from models.train_idm import configure
 
         with user_errors("train_idm.recipe"):
             steps = self.config.max_steps or None
-            return configure(self.config.recipe, seed=self.config.seed, max_steps=steps, tune=bool(start))
+            return configure(
+                self.config.recipe, seed=self.config.seed, max_steps=steps, tune=bool(start), schema=schema
+            )
 
     def fit(self, unit: Unit, ctx: Context, workers: "Workers") -> Trained:
         from models.train_idm import new_model, pretrained_model, train_idm
 
         start = unit.inputs["start"]
-        model_config, config = self._configure(start)
+        snapshot = load_snapshot(ctx, "truth", unit.inputs["snapshot"])
+        model_config, config = self._configure(start, snapshot.schema)
         folder = ctx.fetch_model("idm", start) if start else None
         model = pretrained_model(model_config, folder) if folder else new_model(model_config, config.seed)
-        episodes = list(read_episodes(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"])))
+        episodes = list(read_episodes(ctx, snapshot))
         training, held_out = split(episodes, self.config.held_out, _seen_by(folder))
         with self.surroundings(unit, ctx, workers) as where:
             return Trained(model, config, train_idm(training, model, config, where), training, held_out)
@@ -124,7 +128,7 @@ class TrainIdm(TrainingStage[TrainIdmConfig]):
         from models.evaluate import evaluate_episodes, write_report
 
         with user_errors(self.name):
-            champion = Champion(ctx)
+            champion = Champion(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"]).schema)
             done = self.trained(unit, ctx)
             comparison = champion.compare(done.model, done.held_out, done.config.window)
             report = evaluate_episodes(done.model, done.held_out)
@@ -172,12 +176,14 @@ class TrainIdm(TrainingStage[TrainIdmConfig]):
 
 
 class Champion:
-    """The present champion, read before hours of training show that it cannot be."""
+    """The present champion, read before hours of training show that it cannot be, or is of another game."""
 
-    def __init__(self, ctx: Context) -> None:
+    def __init__(self, ctx: Context, schema: "ActionSchema") -> None:
         self.pointer = ctx.ledger.pointer("idm")
         self.folder = ctx.fetch_model("idm", self.pointer.target) if self.pointer else None
         self.model = self._load() if self.folder else None
+        if self.model:
+            same_game("idm", self.model.config.schema, schema)
 
     def _load(self) -> "InverseDynamicsModel":
         from models.idm import InverseDynamicsModel

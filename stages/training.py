@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from models.action_schema import ActionSchema
 from stages.checkpoints import StoredCheckpoints
 from stages.errors import ConfigError, SmelterError
 from stages.records import Record, canonical_json
@@ -81,6 +82,15 @@ def user_errors(name: str) -> Iterator[None]:
         raise
     except ValueError as error:
         raise ConfigError(f"{name}: {error}") from error
+
+
+def same_game(kind: str, champion: ActionSchema, schema: ActionSchema) -> None:
+    """Refuse a champion whose actions mean something else: no loss could compare it with the new model."""
+    if champion != schema:
+        raise ConfigError(
+            f"expected a champion {kind} of the snapshot's action schema {schema.name!r}, got one of "
+            f"{champion.name!r} or an older version; keep each game in a store of its own"
+        )
 
 
 def origin_of(ctx: Context, snapshot: Snapshot) -> dict[str, Any]:

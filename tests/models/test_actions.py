@@ -135,6 +135,17 @@ def test_another_game_needs_only_a_schema() -> None:
     index = rng.integers(0, desktop.n_joint_buttons, 500)
     camera = np.where(actions.camera_is_used(index, desktop), 3, desktop.null_camera)
     buttons, bins = actions.from_joint(index, camera, desktop)
-    assert buttons.shape == (500, len(desktop.buttons)) == (500, 12)
+    assert buttons.shape == (500, len(desktop.buttons)) == (500, 52)
     np.testing.assert_array_equal(actions.to_joint(buttons, bins, desktop)[0], index)
     assert actions.camera_to_bins(np.array([[-20.0, 20.0]]), desktop).tolist() == [[0, 14]]
+    masks = actions.pack_buttons(buttons, desktop)
+    assert masks.dtype == np.uint64, "52 buttons do not fit into 32 bits"
+    np.testing.assert_array_equal(actions.unpack_buttons(masks, desktop), buttons.astype(bool))
+
+
+def test_mirroring_is_data_and_may_be_missing() -> None:
+    order, signs = actions.mirror_of()
+    moved = [(BUTTONS[i], BUTTONS[j]) for i, j in enumerate(order) if i != j]
+    assert (moved, signs.tolist()) == ([("left", "right"), ("right", "left")], [1.0, -1.0])
+    with pytest.raises(ValueError, match="schema desktop: its pictures cannot be mirrored"):
+        actions.mirror_of(load_schema("desktop"))

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.action_schema import load_schema
 from models.actions import BUTTONS
 from models.contractor import Recording, actions_of, parse_jsonl, player_of, read_recording, recorder_version
 from models.errors import BadRecording
@@ -175,3 +176,18 @@ def test_the_cursor_is_drawn_in_menus_only(tmp_path: Path) -> None:
 def test_names_without_the_pattern_are_their_own_player() -> None:
     assert player_of(NAME) == "amber-otter-setter-e1be358bd0a7"
     assert player_of("anything") == "anything"
+
+
+def test_another_game_is_read_by_its_schema_and_has_none_of_minecrafts_quirks() -> None:
+    """Letters, mouse buttons and the wheel press; no stuck button, no slots, no menu key, no factor in menus."""
+    desktop = load_schema("desktop")
+    lines = [
+        line(buttons=[0], newButtons=[0], hotbar=1),
+        line(keys=["key.keyboard.q", "key.keyboard.right.shift"], hotbar=2),
+        line(dwheel=1.0, dx=10.0, isGuiOpen=True),
+        line(dwheel=-2.0, buttons=[2], keys=["key.keyboard.escape", "key.keyboard.f12"], isGuiOpen=True),
+    ]
+    recording = actions_of(lines, NAME, "6.8", desktop)
+    held = [[b for b, down in zip(desktop.buttons, row, strict=True) if down] for row in recording.buttons]
+    assert held == [["mouse.left"], ["shift", "q"], ["scroll.up"], ["mouse.middle", "scroll.down", "escape"]]
+    assert recording.camera_deg[2].tolist() == pytest.approx([0.0, 0.5])

@@ -1,6 +1,7 @@
 """The inverse dynamics model: the released numbers, the released shape, and what its graph promises."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from models import recipes
+from models.action_schema import load_schema
 from models.convert import convert
 from models.idm import IDMConfig, InverseDynamicsModel
 from tests.models.golden import golden_numbers, golden_path
@@ -135,6 +137,7 @@ def test_parameters_that_do_nothing_take_no_gradient() -> None:
 def test_a_saved_model_is_the_same_model(tmp_path: Path, config: IDMConfig) -> None:
     idm, x = model(config), frames(1, 5)
     idm.save(tmp_path)
+    assert "schema" not in json.loads((tmp_path / "model.json").read_text())["config"], "the default goes unsaid"
     again = InverseDynamicsModel.load(tmp_path)
     assert again.config == config
     with torch.no_grad():
@@ -143,10 +146,18 @@ def test_a_saved_model_is_the_same_model(tmp_path: Path, config: IDMConfig) -> N
     assert {name for name, parameter in again.named_parameters() if parameter.requires_grad} == trainable
 
 
-def test_another_game_has_other_heads() -> None:
+def test_another_game_has_other_heads_and_its_model_says_which(tmp_path: Path) -> None:
+    desktop = dataclasses.replace(TINY, schema=load_schema("desktop"))
     with torch.no_grad():
-        out = model(dataclasses.replace(TINY, n_buttons=12, n_camera_bins=15))(frames(1, 2))
-    assert (out["buttons"].shape, out["camera"].shape) == ((1, 2, 12, 2), (1, 2, 2, 15))
+        out = model(desktop)(frames(1, 2))
+    assert (out["buttons"].shape, out["camera"].shape) == ((1, 2, 52, 2), (1, 2, 2, 15))
+    model(desktop).save(tmp_path)
+    assert InverseDynamicsModel.load(tmp_path).config == desktop
+    saved = json.loads((tmp_path / "model.json").read_text())
+    saved["config"]["n_buttons"] = 20
+    (tmp_path / "model.json").write_text(json.dumps(saved))
+    with pytest.raises(ValueError, match="expected n_buttons 52 by its schema, got 20"):
+        InverseDynamicsModel.load(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,23 @@ import pytest
 import torch
 
 from models import recipes
+from models.action_schema import ActionSchema, ButtonGroup, CameraSpec
 from models.actions import camera_is_used
 from models.convert import convert
 from models.policy import Policy, PolicyConfig, joint_log_prob
 from tests.models.golden import golden_numbers, golden_path
 from tests.models.test_idm import frames
 
+SMALL = ActionSchema(
+    name="small",
+    buttons=("a", "b", "c", "d", "e", "f"),
+    keys=(),
+    mouse_buttons=(),
+    camera=CameraSpec(degrees_per_pixel=0.1, bins=3, maxval_degrees=10.0, mu=10.0),
+    groups=(ButtonGroup("two", ("a", "b"), "last"), ButtonGroup("four", ("c", "d", "e", "f"), "last")),
+    alone=(),
+)
+"""30 joint button actions and 9 of the camera."""
 TINY = PolicyConfig(
     hidsize=16,
     attention_heads=2,
@@ -21,8 +32,7 @@ TINY = PolicyConfig(
     timesteps=6,
     n_recurrence_layers=2,
     impala_chans=(2, 2, 2),
-    n_joint_buttons=30,
-    n_joint_camera=9,
+    schema=SMALL,
 )
 
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.idm import IDMConfig
 from models.predict import predict_episode
 
 
@@ -13,6 +14,7 @@ class Reader(nn.Module):
 
     def __init__(self, sure: float = 0.9) -> None:
         super().__init__()
+        self.config = IDMConfig(hidsize=2, attention_heads=1)
         self.sure = nn.Parameter(torch.tensor(sure))
         self.calls: list[tuple[int, ...]] = []
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from models.action_schema import load_schema
 from models.actions import BUTTONS
 from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows
 from models.evaluate import evaluate_episodes
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.motion import motion_volumes
-from models.train_idm import IDMObjective, IDMTrainConfig, mirrored, new_model, train_idm
+from models.train_idm import IDMObjective, IDMTrainConfig, configure, mirrored, new_model, train_idm
 from tests.models.game import episode
 
 TINY = IDMConfig(
@@ -141,3 +142,19 @@ def test_nothing_to_train_on_is_an_error() -> None:
     config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=1)
     with pytest.raises(ValueError, match="known actions"):
         train_idm([], new_model(TINY, 0), config)
+
+
+def test_a_game_that_cannot_be_mirrored_says_so_and_recipes_do_without() -> None:
+    desktop = load_schema("desktop")
+    with pytest.raises(ValueError, match="schema desktop: its pictures cannot be mirrored"):
+        IDMObjective(mirror=True, schema=desktop)
+    model, training = configure("nano_cpu", schema=desktop)
+    assert (model.n_buttons, model.n_camera_bins, training.mirror) == (52, 15, False)
+    assert configure("nano_cpu")[1].mirror
+
+
+def test_actions_of_another_game_are_refused() -> None:
+    config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=1)
+    model = new_model(replace(TINY, schema=load_schema("desktop")), 0)
+    with pytest.raises(ValueError, match="actions of the model's schema 'desktop', got 'minecraft'; use recordings"):
+        train_idm([episode("w", 20, seed=1)], model, config)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from models.action_schema import load_schema
 from models.actions import BUTTONS
 from stages.records import FLAG_EDGE, FLAG_GUI, FLAG_NULL, FLAG_TRUTH, FLAG_UNKNOWN
 from stages.rows import from_table, parquet_bytes, predicted, read_parquet, recorded, to_table
@@ -60,3 +61,21 @@ def test_one_row_group_per_clip() -> None:
 def test_unknown_columns_cannot_enter() -> None:
     with pytest.raises(ValueError, match=r"not match|names"):
         parquet_bytes([to_table("a", predicted(*arrays(3), np.ones(3), np.zeros(3, bool))).drop_columns(["flags"])])
+
+
+def test_rows_of_another_game_say_what_they_mean() -> None:
+    desktop = load_schema("desktop")
+    rng = np.random.default_rng(0)
+    buttons, camera = rng.random((20, 52)) < 0.2, rng.normal(0, 9, (20, 2)).astype(np.float32)
+    buttons[0], camera[0] = False, 0.2
+    table = to_table("clip", predicted(buttons, camera, np.ones(20), np.zeros(20, bool), desktop))
+    file = read_parquet(parquet_bytes([table]))
+    back = from_table(file.read_row_group(0))
+    assert back.schema == desktop
+    np.testing.assert_array_equal(back.buttons, buttons)
+    assert back.flags[0] == FLAG_NULL
+    assert file.schema_arrow.metadata[b"buttons"].decode().split() == list(desktop.buttons)
+    assert file.schema_arrow.field("buttons").type == "uint64"
+    minecraft = to_table("other", predicted(*arrays(3), np.ones(3), np.zeros(3, bool)))
+    with pytest.raises(ValueError, match="one action schema, got desktop, minecraft"):
+        parquet_bytes([table, minecraft])
