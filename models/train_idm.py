@@ -50,8 +50,8 @@ class IDMTrainConfig(TrainConfig):
 
 
 def train_nano_cpu() -> IDMTrainConfig:
-    """For `recipes.idm_nano_cpu` and less than an hour of play, on a CPU with instructions for bfloat16 within the hour:
-    6,275 steps for 33 minutes of play; `max_seconds` ends it sooner."""
+    """For `recipes.idm_nano_cpu` and less than an hour of play: 6,275 steps for 33 minutes of it, about an hour on two
+    cores with instructions for bfloat16; `max_seconds` ends it sooner."""
     return IDMTrainConfig(
         learning_rate=2e-3,
         batch=16,
