@@ -89,9 +89,9 @@ def visibility(first: Tensor, past: Tensor, style: MaskStyle = "clipped_causal")
 class SelfAttention(nn.Module):
     """Multi-head attention with relative bias; returns x + projection. Named `orc_block` in the released weights."""
 
-    def __init__(self, hidsize: int, heads: int, maxlen: int, init_scale: float):
+    def __init__(self, hidsize: int, heads: int, maxlen: int, init_scale: float, span: int | None = None):
         super().__init__()
-        self.heads, self.maxlen = heads, maxlen
+        self.heads, self.maxlen, self.span = heads, maxlen, span
         self.q_layer = nn.Linear(hidsize, hidsize)
         self.k_layer = nn.Linear(hidsize, hidsize, bias=False)
         self.v_layer = nn.Linear(hidsize, hidsize, bias=False)
@@ -114,6 +114,9 @@ class SelfAttention(nn.Module):
             values = torch.cat([state.values.to(values.dtype), values], dim=1)
             bias = self._relative_bias(x, seen).to(keys.dtype)
             state = BlockState(seen.carried, keys[:, -self.maxlen :], values[:, -self.maxlen :])
+        elif self.span and x.shape[1] > self.span:
+            at = torch.arange(x.shape[1], device=x.device)
+            bias = (at[:, None] - at).abs() <= self.span // 2
         heads = self._split(self.q_layer(x)), self._split(keys), self._split(values)
         mixed = F.scaled_dot_product_attention(*heads, attn_mask=bias, scale=self.heads / x.shape[-1])
         return x + self.proj_layer(mixed.transpose(1, 2).flatten(2)), state
@@ -140,12 +143,14 @@ class MaskedAttention(nn.Module):
 class TransformerBlock(nn.Module):
     """x = LN(x); x = x + attention(x); x = x + MLP(LN(x))."""
 
-    def __init__(self, hidsize: int, heads: int, maxlen: int, pointwise_ratio: int, init_scale: float):
+    def __init__(
+        self, hidsize: int, heads: int, maxlen: int, pointwise_ratio: int, init_scale: float, span: int | None = None
+    ):
         super().__init__()
         self.mlp0 = dense(hidsize, hidsize * pointwise_ratio)
         self.mlp1 = NormLayer(nn.Linear(hidsize * pointwise_ratio, hidsize), init_scale=init_scale, relu=False)
         self.pre_r_ln = nn.LayerNorm(hidsize)
-        self.r = MaskedAttention(SelfAttention(hidsize, heads, maxlen, init_scale))
+        self.r = MaskedAttention(SelfAttention(hidsize, heads, maxlen, init_scale, span))
 
     def forward(
         self, x: Tensor, state: BlockState | None = None, seen: Visibility | None = None
@@ -155,7 +160,11 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    """A stack of blocks. With `maxlen` 0 it is stateless, and unmasked."""
+    """A stack of blocks. With `maxlen` 0 it is stateless, and unmasked but for `span`.
+
+    `span`, ours and only without memory: in windows longer than this, a frame sees `span` / 2 frames each way, so that
+    a model trained on short windows meets no more of them in a long one than it has learnt to weigh.
+    """
 
     def __init__(
         self,
@@ -166,11 +175,12 @@ class Transformer(nn.Module):
         maxlen: int,
         pointwise_ratio: int,
         mask_style: MaskStyle = "clipped_causal",
+        span: int | None = None,
     ):
         super().__init__()
         self.hidsize, self.maxlen, self.mask_style = hidsize, maxlen, mask_style
         self.blocks = nn.ModuleList(
-            TransformerBlock(hidsize, heads, maxlen, pointwise_ratio, 1 / math.sqrt(layers)) for _ in range(layers)
+            TransformerBlock(hidsize, heads, maxlen, pointwise_ratio, 1 / math.sqrt(layers), span) for _ in range(layers)
         )
 
     def initial_state(self, batch: int, device: torch.device | str) -> PolicyState:

@@ -44,7 +44,8 @@ class IDMConfig:
     attention_heads: int
     """Heads per block; divides `hidsize`."""
     timesteps: int = 128
-    """Frames per window in training and labelling. Any number may be passed to `forward`."""
+    """Frames per window in training, and in labelling but for the front "correlation", whose frames see no more than
+    these in longer windows. Any number may be passed to `forward`."""
     attention_memory_size: int | None = None
     """Frames in memory plus `timesteps`, as the release counts; None for `timesteps`, so no memory and no positions."""
     attention_mask_style: MaskStyle = "none"
@@ -135,6 +136,7 @@ class InverseActionNet(nn.Module):
             maxlen=config.maxlen,
             pointwise_ratio=config.pointwise_ratio,
             mask_style=config.attention_mask_style,
+            span=config.timesteps if config.front == "correlation" else None,
         )
         if config.use_pre_lstm_ln:
             self.pre_lstm_ln = nn.LayerNorm(config.hidsize).requires_grad_(False)
