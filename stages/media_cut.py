@@ -74,6 +74,7 @@ def _write(path: Path, grid: Grid, spans: list[Span], clips: list[Path], options
     # Size and length were checked when the grid was made; settings tightened since then must not break a clip.
     limits = MediaLimits(max_duration_s=float("inf"))
     with open_video(path, limits) as (container, stream):
+        frame_at: Callable[[int], VideoFrame]
         names = (grid.frame if way is _Way.COUNTED else grid.pts_us).tolist()
         if way is _Way.COUNTED:
             frame_at = _Counter(container, stream, may_fail=not grid.is_regular).frame_at
