@@ -1,9 +1,14 @@
-"""Intake against its peers: `python -m infra.bench_intake [--repeats N] [--videos DIR]` (`make bench-intake`).
+"""Intake against its peers: `python -m infra.bench_intake [--rounds N] [--videos DIR]` (`make bench-intake`).
 
 Side by side, on the same videos: the whole of `python -m stages.segment` against a bare ffmpeg pipe that decodes and
 scales the same, and `segment` plus `cut` against video2dataset's exact mode, which encodes every clip at source size.
-CPU seconds of all processes, median of the repeats; ratios depend little on the machine. The column `exact` says how
-many pictures were the right ones, on videos that carry their frame's number. No figure is asserted anywhere.
+All source frames count that went through, whether they were cut or not: once with everything clean, and once with the
+share of the paper, where `cut` has less to do and the peer, which has no filter, still encodes everything.
+
+CPU seconds of a process and its children. The ways take turns, in the other order every other round; a ratio is taken
+within a round, where both shared what else the machine did, and the median of the rounds is shown with its spread. The
+column `right` says how many pictures were the right ones, on videos that carry their frame's number.
+No figure is asserted anywhere.
 """
 
 import argparse
@@ -16,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -29,28 +35,41 @@ from stages.settings import load_settings
 from stages.stage import Context, Recipe
 
 SAMPLE = Path("data/sample/web")
-PIPE, SEGMENT, EXACT, BOTH = "ffmpeg pipe", "segment", "video2dataset exact", "segment + cut"
+PIPE, SEGMENT, EXACT = "ffmpeg pipe", "segment", "video2dataset exact"
+BOTH, SHARE = "segment + cut", "segment + cut of 0.26"
+CLEAN_SHARE = 70 / 270
+"""About 70,000 of the 270,000 hours that the paper's authors found were clean (section 4.2)."""
+PEERS = {PIPE: "", SEGMENT: PIPE, EXACT: "", BOTH: EXACT, SHARE: EXACT}
 EXACT_S = 20
 """Seconds of each video that video2dataset's way is given: at its rate, all of them would take too long."""
 CUT = CutConfig(max_clip_s=CLIP_S, min_tail_s=0)
 
 
-class AllClean(Context):
-    """A context whose filter calls every candidate clip clean, so that no model is needed."""
+class PartlyClean(Context):
+    """A context whose filter calls the middle of every candidate clip clean, so that no model is needed."""
+
+    share = 1.0
 
     def committed(self, name: str) -> list[Record]:
         if name != "filter":
             return super().committed(name)
-        infos = [record.info for record in super().committed("segment")]
-        spans = [{"video_id": info["video_id"], "spans": info["candidates"]} for info in infos]
-        return [Record("filter", info["video_id"], "bench", {}, (), info) for info in spans]
+        return [self._verdict(record.info) for record in super().committed("segment")]
+
+    def _verdict(self, info: dict[str, Any]) -> Record:
+        spans = [_middle(span["start"], span["end"], self.share) for span in info["candidates"]]
+        return Record("filter", info["video_id"], "bench", {}, (), {"video_id": info["video_id"], "spans": spans})
 
 
-def cut_store(store: Path) -> Context:
-    """Run `cut` over all that is segmented in a store."""
-    ctx = AllClean(load_settings(store=f"file://{store}"), Recipe({}))
+def _middle(start: int, end: int, share: float) -> dict[str, int]:
+    aside = round((end - start) * (1 - share) / 2)
+    return {"start": start + aside, "end": end - aside}
+
+
+def cut_store(store: Path, share: float) -> None:
+    """Run `cut` over a share of all that is segmented in a store."""
+    ctx = PartlyClean(load_settings(store=f"file://{store}"), Recipe({}))
+    ctx.share = share
     run_stage(Cut(CUT), ctx, ray="off")
-    return ctx
 
 
 def scraped(videos: Path, store: Path) -> None:
@@ -74,20 +93,27 @@ def cpu_seconds(commands: list[list[str]]) -> float:
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def measure(videos: Path, work: Path) -> dict[str, float]:
+def measure(videos: Path, work: Path, is_reversed: bool) -> dict[str, float]:
     """Frames per CPU second of each way, once; `work` is an empty folder beside a store with the scraped videos."""
-    store = work / "store"
-    shutil.copytree(work.parent / "scraped", store)
-    paths = sorted(videos.glob("*.mp4"))
-    total, of_exact = sum(map(frames, paths)), sum(frames(path, EXACT_S) for path in paths)
-    segment = cpu_seconds([segment_command(store, videos)])
-    cut = cpu_seconds([[sys.executable, "-m", "infra.bench_intake", "--cut", str(store)]])
-    return {
-        PIPE: total / cpu_seconds([pipe(path) for path in paths]),
-        SEGMENT: total / segment,
-        EXACT: of_exact / cpu_seconds([exact_clips(path, EXACT_S, work) for path in paths]),
-        BOTH: total / (segment + cut),
+    whole, part, paths = work / "whole", work / "part", sorted(videos.glob("*.mp4"))
+    for store in (whole, part):
+        shutil.copytree(work.parent / "scraped", store)
+    cpu_seconds([segment_command(part, videos)])  # so that no turn depends on another's order; also warms the disk
+    turns = {
+        PIPE: lambda: cpu_seconds([pipe(path) for path in paths]),
+        SEGMENT: lambda: cpu_seconds([segment_command(whole, videos)]),
+        EXACT: lambda: cpu_seconds([exact_clips(path, EXACT_S, work) for path in paths]),
+        BOTH: lambda: cpu_seconds([cut_command(part, 1.0)]),
+        SHARE: lambda: cpu_seconds([cut_command(part, CLEAN_SHARE)]),
     }
+    spent = {way: turns[way]() for way in (reversed(turns) if is_reversed else turns)}
+    spent[BOTH], spent[SHARE] = spent[BOTH] + spent[SEGMENT], spent[SHARE] + spent[SEGMENT]
+    total, of_exact = sum(map(frames, paths)), sum(frames(path, EXACT_S) for path in paths)
+    return {way: (of_exact if way == EXACT else total) / seconds for way, seconds in spent.items()}
+
+
+def cut_command(store: Path, share: float) -> list[str]:
+    return [sys.executable, "-m", "infra.bench_intake", "--cut", str(store), "--share", str(share)]
 
 
 def frames(path: Path, seconds: float = float("inf")) -> int:
@@ -99,35 +125,46 @@ def frames(path: Path, seconds: float = float("inf")) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--videos", type=Path, default=SAMPLE, help="a folder of mp4 files")
     parser.add_argument("--cut", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--share", type=float, default=1.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.cut:
-        cut_store(options.cut)
+        cut_store(options.cut, options.share)
         return 0
-    print_table(options.videos, options.repeats)
+    with tempfile.TemporaryDirectory(prefix="smelter-bench-") as folder:
+        exact = exactness(Path(folder) / "exactness")
+        print_table(rounds(options.videos, options.rounds, Path(folder)), exact)
     return 0
 
 
-def print_table(videos: Path, repeats: int) -> None:
-    """Measure and print; each repeat goes to standard error as it ends."""
-    with tempfile.TemporaryDirectory(prefix="smelter-bench-") as folder:
-        exact = exactness(Path(folder) / "exactness")
-        scraped(videos, Path(folder) / "scraped")
-        runs = []
-        for repeat in range(repeats):
-            work = Path(folder) / str(repeat)
-            work.mkdir()
-            runs.append(measure(videos, work))
-            print({way: round(rate) for way, rate in runs[-1].items()}, file=sys.stderr, flush=True)
-    print(f"median of {repeats}; {ffmpeg_version()}; PyAV {av.__version__} with FFmpeg {av.ffmpeg_version_info}")
-    print(f"{'way':<22}{'frames/CPU-s':>13}{'against its peer':>21}{'right: constant rate':>23}{'variable':>12}")
-    for way, peer in ((PIPE, ""), (SEGMENT, PIPE), (EXACT, ""), (BOTH, EXACT)):
-        rate = statistics.median(run[way] for run in runs)
-        # Within a repeat the two shared what else the machine did.
-        ratio = f"{statistics.median(run[way] / run[peer] for run in runs):.2f}" if peer else ""
-        print(f"{way:<22}{rate:>13.0f}{ratio:>21}{exact[way][0]:>23}{exact[way][1]:>12}")
+def rounds(videos: Path, count: int, folder: Path) -> list[dict[str, float]]:
+    """Frames per CPU second of each way, round by round; each goes to standard error as it ends."""
+    scraped(videos, folder / "scraped")
+    found = []
+    for number in range(count):
+        work = folder / str(number)
+        work.mkdir()
+        found.append(measure(videos, work, is_reversed=number % 2 == 1))
+        shutil.rmtree(work)
+        print({way: round(rate) for way, rate in found[-1].items()}, file=sys.stderr, flush=True)
+    return found
+
+
+def print_table(found: list[dict[str, float]], exact: dict[str, list[str]]) -> None:
+    print(f"{len(found)} rounds; {ffmpeg_version()}; PyAV {av.__version__} with FFmpeg {av.ffmpeg_version_info}")
+    print(f"{'way':<22}{'frames/CPU-s':>20}{'against its peer':>24}{'right: constant rate':>23}{'variable':>12}")
+    for way, peer in PEERS.items():
+        rate = spread([turn[way] for turn in found], 0)
+        ratio = spread([turn[way] / turn[peer] for turn in found], 2) if peer else ""
+        right = exact.get(way, exact[BOTH])
+        print(f"{way:<22}{rate:>20}{ratio:>24}{right[0]:>23}{right[1]:>12}")
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Median (least to largest)."""
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Cut the clean part of a source: exactly the frames that the grid names, found by their time or by counting."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from enum import Enum
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,25 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stages.errors import BadInput
-from stages.media_clip import ClipOptions, Encoder, decode_clip
+from stages.media_clip import ClipOptions, Encoder, count_frames
 from stages.media_grid import Grid, Span, microseconds
+from stages.media_pass import left_out
 from stages.media_picture import first_line, squash, to_rgb
 from stages.media_probe import MediaLimits, open_video
-from stages.media_read import decoded
+from stages.media_read import Reading, decoded
 
 SEEK_AFTER_S = 2
 """A longer stretch that nobody wants is jumped over; a shorter one is decoded on the way."""
 SEEK_MARGINS_S = (0, 10, 60)
 """How much earlier than a frame to seek. A seek goes by decoding time, so it may land on a key frame shown later."""
+
+
+class _Way(Enum):
+    """How frames are found, the cheapest way first."""
+
+    SPARING = "by time; what nobody needs is not decoded"
+    TIMED = "by time"
+    COUNTED = "by counting"
 
 
 def cut_clip(
@@ -38,36 +48,41 @@ def cut_clips(path: Path, grid: Grid, spans: list[Span], clips: list[Path], opti
     """Write each span as a working clip; returns the frames of each clip, proved by reading it back.
 
     Spans are in order and do not overlap. The source is read once from front to back; what lies between spans is jumped
-    over where frames can be found by their time. Where one is not found so, all are found by counting from the start.
+    over where frames can be found by their time, and what neither the grid nor another frame needs is not decoded.
+    Where one is not found so, all are decoded; where that does not help, they are counted from the start.
 
     Raises:
         BadInput: `truncated` when the source no longer gives the frames that the grid names; what `open_video` raises.
     """
     edges = [edge for span in spans for edge in span]
     assert [0, *edges, len(grid)] == sorted([0, *edges, len(grid)]), f"{spans} of a grid of {len(grid)} steps"
-    for by_time in (True, False) if grid.is_regular else (False,):
+    for way in _Way if grid.is_regular else (_Way.COUNTED,):
         try:
-            _write(path, grid, spans, clips, options, by_time)
+            _write(path, grid, spans, clips, options, way)
             break
         except _Missed as missed:
-            if not by_time:
+            if way is _Way.COUNTED:
                 raise BadInput(
                     "truncated", f"expected the frames of the grid in {path.name}, got none {missed}"
                 ) from None
-    frames = [len(decode_clip(clip)) for clip in clips]
+    frames = [count_frames(clip) for clip in clips]
     assert frames == [end - start for start, end in spans], f"clips of {path.name}: {frames} frames, expected {spans}"
     return frames
 
 
-def _write(path: Path, grid: Grid, spans: list[Span], clips: list[Path], options: ClipOptions, by_time: bool) -> None:
+def _write(path: Path, grid: Grid, spans: list[Span], clips: list[Path], options: ClipOptions, way: _Way) -> None:
     # Size and length were checked when the grid was made; settings tightened since then must not break a clip.
     limits = MediaLimits(max_duration_s=float("inf"))
     with open_video(path, limits) as (container, stream):
-        seeker = _Seeker(container, stream, grid)
-        frames = seeker.frame_at if by_time else _Counter(decoded(container, stream)).frame_at
-        names = (grid.pts_us if by_time else grid.frame).tolist()
+        frame_at: Callable[[int], VideoFrame]
+        names = (grid.frame if way is _Way.COUNTED else grid.pts_us).tolist()
+        if way is _Way.COUNTED:
+            frame_at = _Counter(container, stream, may_fail=not grid.is_regular).frame_at
+        else:
+            wanted = {name for span in spans for name in names[slice(*span)]} if way is _Way.SPARING else None
+            frame_at = _Seeker(container, stream, grid, wanted).frame_at
         for (start, end), clip in zip(spans, clips, strict=True):
-            Encoder(options).write(_pictures(names[start:end], frames, first_line(stream)), clip)
+            Encoder(options).write(_pictures(names[start:end], frame_at, first_line(stream)), clip)
 
 
 def _pictures(names: list[int], frame_at: Callable[[int], VideoFrame], line: int) -> Iterator[Any]:
@@ -83,10 +98,14 @@ class _Missed(Exception):
 
 
 class _Counter:
-    """Frames of the whole file by their index; asked for in order."""
+    """Frames of the whole file by their index; asked for in order.
 
-    def __init__(self, frames: Iterator[VideoFrame]) -> None:
-        self._frames = enumerate(frames)
+    Unless packets `may_fail`, because they did so when the grid was made, one that fails makes every index wrong.
+    """
+
+    def __init__(self, container: InputContainer, stream: VideoStream, may_fail: bool) -> None:
+        self._reading, self._may_fail = Reading(), may_fail
+        self._frames = enumerate(decoded(container, stream, self._reading))
         self._at, self._frame = -1, VideoFrame()
 
     def frame_at(self, index: int) -> VideoFrame:
@@ -95,14 +114,23 @@ class _Counter:
                 self._at, self._frame = next(self._frames)
             except StopIteration:
                 raise _Missed(f"at frame {index}") from None
+            if self._reading.errors and not self._may_fail:
+                raise _Missed(f"at frame {index}: {self._reading.first_error}")
         return self._frame
 
 
 class _Seeker:
-    """Frames by their time in microseconds since the first; asked for in order. Far ones are jumped to."""
+    """Frames by their time in microseconds since the first; asked for in order. Far ones are jumped to.
 
-    def __init__(self, container: InputContainer, stream: VideoStream, grid: Grid) -> None:
+    Given the times that are `wanted`, frames of other times may be left out.
+    """
+
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, grid: Grid, wanted: Collection[int] | None
+    ) -> None:
         self._container, self._stream, self._grid = container, stream, grid
+        self._is_left_out = left_out(stream, lambda pts: wanted is None or self._time_us(pts) in wanted)
+        self._is_sparing = wanted is not None
         self._frames = self._timed(is_whole=True)
         self._at, self._frame = -1, VideoFrame()
 
@@ -141,9 +169,12 @@ class _Seeker:
 
     def _timed(self, is_whole: bool) -> Iterator[tuple[int, VideoFrame]]:
         """Frames with their time. After a seek, those before the first key frame may be broken."""
-        for frame in decoded(self._container, self._stream):
+        for frame in decoded(self._container, self._stream, is_left_out=self._is_left_out):
             is_whole = is_whole or bool(frame.key_frame)
-            if frame.pts is None or frame.is_corrupt:
+            if frame.pts is None or frame.is_corrupt or (self._is_sparing and frame.interlaced_frame):
                 raise _Missed("that is whole")
             if is_whole:
-                yield int(microseconds(frame.pts - self._grid.first_pts, self._grid.time_base)), frame
+                yield self._time_us(frame.pts), frame
+
+    def _time_us(self, pts: int) -> int:
+        return int(microseconds(pts - self._grid.first_pts, self._grid.time_base))

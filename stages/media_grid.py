@@ -131,6 +131,14 @@ def sample_step(sample: int) -> int:
     return sample * STEPS_PER_S // SAMPLES_PER_S
 
 
+def samples_before(ticks: int, time_base: Fraction) -> int:
+    """How many samples are taken before a time."""
+    sample = max(0, ticks * time_base.numerator * SAMPLES_PER_S // time_base.denominator - 1)
+    while step_ticks(sample_step(sample), time_base) < ticks:
+        sample += 1
+    return sample
+
+
 def candidates(ticks: Any, duration_ticks: int, time_base: Fraction, max_clip_s: float) -> list[Span]:
     """Stretches of continuous time, split where time breaks and at `max_clip_s`.
 

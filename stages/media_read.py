@@ -1,7 +1,7 @@
 """Frames of an untrusted file in presentation order: damage noted, progress shown, work bounded."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
@@ -30,12 +30,13 @@ class Reading:
         self.first_error = ""
         self._name, self._budget_s = name, budget_s
         self._started, self._packets = time.process_time(), 0
-        self._ends: dict[Fraction, int] = {}
+        self._ends: dict[int, int] = {}
+        self._bases: dict[int, Fraction] = {}
 
     @property
     def packets_end_s(self) -> Fraction:
         """Where the last packet of any stream ends, in seconds."""
-        return max((end * base for base, end in self._ends.items()), default=Fraction(0))
+        return max((end * self._bases[stream] for stream, end in self._ends.items()), default=Fraction(0))
 
     def note(self, error: av.FFmpegError) -> None:
         """Count an error and go on; out of memory is no damage."""
@@ -50,22 +51,36 @@ class Reading:
         Raises:
             BadInput: `decode_timeout` when the budget is spent, be it on packets that give no frame.
         """
-        base, pts = packet.time_base, packet.pts
-        if pts is not None and base is not None:
-            self._ends[base] = max(self._ends.get(base, 0), pts + (packet.duration or 0))
+        stream, pts = packet.stream_index, packet.pts
+        if pts is not None:
+            if stream not in self._bases:  # PyAV makes a new Fraction each time that it is asked
+                self._bases[stream] = Fraction(packet.time_base or 0)
+            self._ends[stream] = max(self._ends.get(stream, 0), pts + (packet.duration or 0))
         self._packets += 1
         if self._packets % PACKETS_PER_CHECK == 0 and time.process_time() - self._started > self._budget_s:
             raise BadInput("decode_timeout", f"expected {self._name} to decode in {self._budget_s:.0f} CPU s, got more")
 
 
-def decoded(container: InputContainer, stream: VideoStream, reading: Reading | None = None) -> Iterator[VideoFrame]:
+def decoded(
+    container: InputContainer,
+    stream: VideoStream,
+    reading: Reading | None = None,
+    is_left_out: Callable[[Packet], bool] = lambda packet: False,
+) -> Iterator[VideoFrame]:
     """Frames in presentation order. A packet that does not decode is noted in `reading` and passed over."""
     reading = reading or Reading()
+    for packet in packets_of(container, stream, reading):
+        if not is_left_out(packet):
+            yield from decode(stream, packet, reading)
+    yield from decode(stream, None, reading)
+
+
+def packets_of(container: InputContainer, stream: VideoStream, reading: Reading) -> Iterator[Packet]:
+    """The packets of one stream; `reading` sees those of all streams."""
     for packet in _packets(container, reading):
         reading.see(packet)
         if packet.stream_index == stream.index and packet.size:
-            yield from _decode(stream, packet, reading)
-    yield from _decode(stream, None, reading)
+            yield packet
 
 
 def _packets(container: InputContainer, reading: Reading) -> Iterator[Packet]:
@@ -80,7 +95,8 @@ def _packets(container: InputContainer, reading: Reading) -> Iterator[Packet]:
             return
 
 
-def _decode(stream: VideoStream, packet: Packet | None, reading: Reading) -> list[VideoFrame]:
+def decode(stream: VideoStream, packet: Packet | None, reading: Reading) -> list[VideoFrame]:
+    """The frames that a packet brings; None: what the decoder still holds."""
     try:
         frames = stream.codec_context.decode(packet)
     except av.EOFError:

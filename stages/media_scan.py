@@ -1,14 +1,16 @@
 """One pass over a full-resolution source: its 20 Hz grid, frames at 3 per second, candidate clips, and its damage.
 
 The samples go to a spool file as they come, so memory stays flat however long the video is: 8 bytes per frame remain.
-Most frames are decoded and let go; only a sampled one is turned to RGB. Where time breaks nothing is sampled, so that a
-file of few frames cannot ask for the samples of many hours.
+Only a sampled frame is turned to RGB. Of the others, those that no frame refers to are not even decoded (`media_pass`)
+as long as the video is flawless; at the first flaw all is decoded, from the start. Where time breaks nothing is
+sampled, so that a file of few frames cannot ask for the samples of many hours.
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,18 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from stages.errors import BadInput
-from stages.media_grid import STEPS_PER_S, Clock, Grid, Span, candidates, make_grid, sample_step, step_ticks
+from stages.media_grid import (
+    STEPS_PER_S,
+    Clock,
+    Grid,
+    Span,
+    candidates,
+    make_grid,
+    sample_step,
+    samples_before,
+    step_ticks,
+)
+from stages.media_pass import Passed, Unsure, thrifty
 from stages.media_picture import display_size, first_line, shrink, to_rgb
 from stages.media_probe import MediaLimits, declared_duration, open_video, too_long
 from stages.media_read import Reading, decoded
@@ -63,22 +76,38 @@ class Scan:
 
 
 def scan(path: Path, spool: Path, limits: MediaLimits = MediaLimits(), options: ScanOptions = ScanOptions()) -> Scan:  # noqa: B008
-    """Decode a whole video once. The JPEG samples are written to `spool`, one after the other.
+    """Read a whole video once. The JPEG samples are written to `spool`, one after the other.
 
     Raises:
         BadInput: what `open_video` raises; `no_frames`, `truncated`, `too_long`, `decode_timeout`.
     """
+    try:
+        return _scan(path, spool, limits, options, is_thrifty=True)
+    except Unsure:
+        return _scan(path, spool, limits, options, is_thrifty=False)
+
+
+def _scan(path: Path, spool: Path, limits: MediaLimits, options: ScanOptions, *, is_thrifty: bool) -> Scan:
     with open_video(path, limits) as (container, stream), open(spool, "wb") as file:
         declared = declared_duration(container, stream)
         of_video = bool(stream.duration) or "DURATION" in stream.metadata
-        clock = Clock(Fraction(stream.time_base or Fraction(1, 1000)), stream.average_rate)
-        walk = _Walk(clock, _Sampler(file.write, stream, options), limits, path.name)
+        base = Fraction(stream.time_base or Fraction(1, 1000))
+        walk = _Walk(Clock(base, stream.average_rate), _Sampler(file.write, stream, options), limits, path.name)
         reading = Reading(path.name, BUDGET_BASE_S + options.cpu_s_per_video_s * _longest(declared, limits))
-        for frame in decoded(container, stream, reading):
+        frames: Iterator[VideoFrame | Passed] = decoded(container, stream, reading)
+        if is_thrifty:
+            frames = thrifty(container, stream, reading, partial(_is_sampled, base))
+        for frame in frames:
             walk.add(frame)
         found = walk.finish(options.max_clip_s, reading.errors)
+    if is_thrifty and not found.grid.is_regular:
+        raise Unsure
     _check_damage(found, reading, declared, of_video, path.name)
     return found
+
+
+def _is_sampled(base: Fraction, start: int, end: int) -> bool:
+    return samples_before(start, base) < samples_before(end, base)
 
 
 def _longest(declared: Fraction | None, limits: MediaLimits) -> float:
@@ -92,12 +121,13 @@ class _Walk:
         self._clock, self._sampler, self._limits, self._name = clock, sampler, limits, name
         self._max_ticks = limits.max_duration_s / clock.time_base
         self._ticks = array("q")
-        self._held: VideoFrame | None = None
+        self._held: VideoFrame | Passed | None = None
         self._size = (0, 0)
 
-    def add(self, frame: VideoFrame) -> None:
+    def add(self, frame: VideoFrame | Passed) -> None:
         ticks = self._check(self._clock.push(frame.pts, frame.dts))
         if self._held is None:
+            assert isinstance(frame, VideoFrame), "the first frame was passed over"
             self._size = display_size(frame, self._sampler.aspect)
         else:
             self._sampler.take(self._held, self._ticks[-1], ticks, self._clock)
@@ -146,7 +176,7 @@ class _Sampler:
         self.steps = array("i")
         self.ends = array("q")
 
-    def take(self, frame: VideoFrame, ticks: int, until_ticks: int, clock: Clock) -> None:
+    def take(self, frame: VideoFrame | Passed, ticks: int, until_ticks: int, clock: Clock) -> None:
         """Write the open samples that show `frame`, which came at `ticks` and stays until `until_ticks`.
 
         If it stays longer than a gap, time breaks after its usual length: the samples beyond are passed over.
@@ -162,7 +192,9 @@ class _Sampler:
                 self.steps.append(step)
                 self.ends.append((self.ends[-1] if self.ends else 0) + len(jpeg))
 
-    def _jpeg(self, frame: VideoFrame) -> bytes:
+    def _jpeg(self, frame: VideoFrame | Passed) -> bytes:
+        if isinstance(frame, Passed):
+            raise Unsure
         picture = to_rgb(frame, "bgr24", self._first_line)
         width, height = display_size(frame, self.aspect)
         scale = min(1.0, self._options.sample_side / min(height, width))
@@ -172,8 +204,10 @@ class _Sampler:
         return data.tobytes()
 
 
-def _last_duration(frame: VideoFrame, clock: Clock) -> int:
+def _last_duration(frame: VideoFrame | Passed, clock: Clock) -> int:
     """Ticks that the last frame is shown: its own figure, unless that is far from its neighbour's (a bogus default)."""
+    if isinstance(frame, Passed):
+        raise Unsure
     return frame.duration if clock.nominal <= 2 * frame.duration <= 4 * clock.nominal else clock.nominal
 
 
