@@ -36,7 +36,8 @@ status: $(STAMP)  ## what runs here
 	@$(PYTHON) -m infra.services status
 
 test: $(STAMP)  ## every test, with a real SeaweedFS, Ray and Airflow
-	@$(PYTHON) -m pytest -q
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -m "not services" --numprocesses 2 --dist loadfile
+	@$(PYTHON) -m pytest -q -m services
 
 lint: $(STAMP)  ## ruff: rules and format
 	@$(VENV)/bin/ruff check .
