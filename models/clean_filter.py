@@ -120,12 +120,18 @@ def beside(logits_NRC: np.ndarray) -> np.ndarray:
     return (padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]) / 3
 
 
-def features(observed: np.ndarray, times_s: np.ndarray, cells: int, middles: tuple[float, float]) -> np.ndarray:
-    """Strongest overlay and hearts after the chains, as log odds, and the mean of the map: (N, 2 + K) float32."""
+def features(
+    observed: np.ndarray, times_s: np.ndarray, cells: int, middles: tuple[float, float], lasts: float = 1.0
+) -> np.ndarray:
+    """Strongest overlay and hearts after the chains, as log odds, and the mean of the map: (N, 2 + K) float32.
+
+    `lasts`: samples that each row stands for; more than 1 where frames are fewer than a video's samples.
+    """
     if len(observed) == 0:
         return np.empty((0, observed.shape[1] - cells + 1), np.float32)
-    overlay = smooth(observed[:, :cells] - np.float16(middles[OVERLAY]), times_s, OVERLAY_PRICE).max(axis=1)
-    hearts = smooth(observed[:, cells : cells + 1] - np.float16(middles[HEALTH]), times_s, HEALTH_PRICE)[:, 0]
+    logits = observed[:, : cells + 1].astype(np.float32)
+    overlay = smooth(lasts * (logits[:, :cells] - middles[OVERLAY]), times_s, OVERLAY_PRICE).max(axis=1)
+    hearts = smooth(lasts * (logits[:, cells:] - middles[HEALTH]), times_s, HEALTH_PRICE)[:, 0]
     return np.concatenate([overlay[:, None], hearts[:, None], observed[:, cells + 1 :]], axis=1, dtype=np.float32)
 
 
