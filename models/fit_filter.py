@@ -12,7 +12,7 @@ import numpy as np
 from models.cells import ABSENT, HEALTH, OVERLAY, PRESENT, CellOptions, fit_cells
 from models.chain import MAX_GAP_S
 from models.classifier import ClassifierConfig, CleanClassifier, FitOptions, fit_svm, folds, platt, sigmoid
-from models.clean_filter import CleanFilter, FilterConfig, features, observe
+from models.clean_filter import CleanFilter, FilterConfig, Middles, features, observe
 from models.embedding import Embedder
 from models.filter_set import TrainingSet
 from models.sampling import SAMPLES_PER_S
@@ -22,6 +22,8 @@ ALONE_S = 1e3
 """Seconds between frames that have no neighbours in time."""
 STRETCH = 15
 """Samples of the shortest clean run that the paper keeps, 5 s."""
+CLEAN_CELL, CLEAN_FRAME = 0.99, 0.95
+"""Shares of clean frames that stay below a cell's level, and whose strongest cell stays below its middle."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Fitted:
 class _Head:
     """Everything that is fitted after the detectors."""
 
-    middles: tuple[float, float]
+    middles: Middles
     arrays: dict[str, np.ndarray]
     gamma: float
     intercept: float
@@ -76,13 +78,13 @@ def fit(data: TrainingSet, embedder: Embedder, options: FitOptions, cells: CellO
         embedder_digest=embedder.digest,
         rows=data.maps.shape[1],
         columns=data.maps.shape[2],
-        overlay_middle=head.middles[OVERLAY],
-        health_middle=head.middles[HEALTH],
+        health_middle=head.middles[1],
         evidence_weight=options.evidence_weight,
         svm=vars(svm.config),
     )
     scores = np.where(data.is_real, sigmoid(slope * decisions + offset), np.nan)
-    return Fitted(CleanFilter(config, fit_cells(data.maps, data.targets, everything, cells), svm), scores)
+    detectors = fit_cells(data.maps, data.targets, everything, cells)
+    return Fitted(CleanFilter(config, detectors, head.middles[0], svm), scores)
 
 
 def observe_held_out(data: TrainingSet, parts: Sequence[np.ndarray], cells: CellOptions) -> np.ndarray:
@@ -120,16 +122,14 @@ def held_out_decisions(
 
 def fit_head(data: TrainingSet, rows: np.ndarray, observed: np.ndarray, options: FitOptions) -> _Head:
     """Fit middles and SVM on some rows."""
-    middles = (_overlay_middle(data, rows, observed), _health_middle(data, rows, observed))
+    middles = (overlay_middles(data, rows, observed), _health_middle(data, rows, observed))
     seen = seen_as_samples(data, rows, observed, middles)
     weights = np.ones(seen.shape[1])
     weights[:2] = options.evidence_weight
     return _Head(middles, *fit_svm(seen, data.is_clean[rows], weights, options))
 
 
-def seen_as_samples(
-    data: TrainingSet, rows: np.ndarray, observed: np.ndarray, middles: tuple[float, float]
-) -> np.ndarray:
+def seen_as_samples(data: TrainingSet, rows: np.ndarray, observed: np.ndarray, middles: Middles) -> np.ndarray:
     """Features of labelled frames as the samples of a video have them, (len(rows), 2 + K) float32.
 
     Evidence adds up over a video's samples, so a frame alone says little about what a filter does to a video. Frames of
@@ -159,25 +159,22 @@ def _stretches(data: TrainingSet, rows: np.ndarray) -> Iterator[tuple[np.ndarray
                 yield place[part], times_s, max(1.0, STRETCH / len(part))
 
 
-def _clean_runs(data: TrainingSet, rows: np.ndarray) -> Iterator[np.ndarray]:
-    """Places in `rows` of clean frames that follow each other."""
-    for place, *_ in _stretches(data, rows):
-        clean = data.is_clean[rows[place]]
-        runs = np.split(place, np.flatnonzero(np.diff(clean)) + 1)
-        yield from (run for run in runs if len(run) and data.is_clean[rows[run[0]]])
+def overlay_middles(data: TrainingSet, rows: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Overlay logit (R x C,) from which each cell counts as covered, so that clean footage rarely does.
 
-
-def _overlay_middle(data: TrainingSet, rows: np.ndarray, observed: np.ndarray) -> float:
-    """Between the strongest cell of drawn overlays and that of clean stretches, averaged over their frames.
-
-    The average, because a chain adds evidence up: what counts is the cell that says `overlay` all the time.
+    A cell that now and then looks like an overlay in clean play, as a menu's tabs do, must say more than it says there;
+    its neighbours too, because menus come in several sizes. What is left of a clean frame's strongest cell is the rest.
     """
-    cells = data.maps.shape[1] * data.maps.shape[2]
-    logits = observed[rows, :cells].astype(np.float32)
-    covered = (data.targets[rows, ..., OVERLAY] == PRESENT).reshape(len(rows), cells)
-    present = np.where(covered, logits, -np.inf).max(axis=1)[covered.any(axis=1)]
-    absent = [logits[place].mean(axis=0).max() for place in _clean_runs(data, rows)]
-    return _middle(present.astype(np.float64), np.array(absent, np.float64))
+    grid = data.maps.shape[1:3]
+    clean = observed[rows[data.is_clean[rows]], : grid[0] * grid[1]].astype(np.float32)
+    if not (data.targets[rows, ..., OVERLAY] == PRESENT).any() or not len(clean):
+        return np.full(clean.shape[1], OUT_OF_REACH, np.float32)
+    often = np.quantile(clean, CLEAN_CELL, axis=0).reshape(grid)
+    padded = np.pad(often, 1, mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).max(axis=(2, 3)).reshape(-1)
+    levels = np.maximum(around, 0.0)
+    rest = np.quantile((clean - levels).max(axis=1), CLEAN_FRAME)
+    return np.asarray(levels + rest, np.float32)
 
 
 def _health_middle(data: TrainingSet, rows: np.ndarray, observed: np.ndarray) -> float:

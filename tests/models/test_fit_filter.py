@@ -10,7 +10,7 @@ from models.cells import ABSENT, HEALTH, OVERLAY, PRESENT, CellOptions
 from models.classifier import FitOptions
 from models.embedding import EfficientNetLite0
 from models.filter_set import SetBuilder
-from models.fit_filter import fit, seen_as_samples
+from models.fit_filter import fit, overlay_middles, seen_as_samples
 from tests.models.test_overlays import scene
 from tests.models.toy_filter import ToyEmbedder, toy_videos
 
@@ -57,7 +57,7 @@ def test_weak_false_evidence_that_stands_still_shows_in_frames_far_apart(frames:
     apart = replace(data, times_s=np.arange(frames) * spacing_s, is_clean=np.ones(frames, bool))
     observed = np.full((frames, 4 * 6 + 1 + 8), -2.0, np.float16)
     observed[:, 7] = 0.5  # one cell is a little above the middle
-    seen = seen_as_samples(apart, np.arange(frames), observed, (0.0, 0.0))
+    seen = seen_as_samples(apart, np.arange(frames), observed, (np.zeros(24), 0.0))
     assert seen.shape == (frames, 2 + 8)
     assert (seen[:, 0] >= 5.9).all()
 
@@ -67,7 +67,18 @@ def test_evidence_of_a_single_frame_does_not_outvote_its_stretch() -> None:
     apart = replace(data, times_s=np.arange(20) * 4.0, is_clean=np.ones(20, bool))
     observed = np.full((20, 4 * 6 + 1 + 8), -2.0, np.float16)
     observed[9, 7] = 4.0
-    assert (seen_as_samples(apart, np.arange(20), observed, (0.0, 0.0))[:, 0] < -5.9).all()
+    assert (seen_as_samples(apart, np.arange(20), observed, (np.zeros(24), 0.0))[:, 0] < -5.9).all()
+
+
+def test_a_cell_that_looks_like_an_overlay_in_clean_play_must_say_more() -> None:
+    data = toy_videos()
+    observed = np.full((len(data.maps), 4 * 6 + 1 + 8), -1.0, np.float16)
+    observed[np.flatnonzero(data.is_clean)[::10], 0] = 3.0  # a menu's tab, in a tenth of the clean frames
+    middles = overlay_middles(data, np.arange(len(data.maps)), observed).reshape(4, 6)
+    near = np.zeros((4, 6), bool)
+    near[:2, :2] = True  # menus come in several sizes
+    assert (middles[near] >= 3.0 - 1.0).all()
+    assert (middles[~near] < 0.5).all()
 
 
 def test_the_copies_of_a_frame_do_not_depend_on_other_frames() -> None:
