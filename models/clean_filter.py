@@ -28,6 +28,9 @@ OVERLAY_PRICE = 12.0
 """Log odds against an overlay appearing or vanishing between two samples."""
 HEALTH_PRICE = 4.0
 
+Middles = tuple[np.ndarray, float]
+"""Overlay logit of each cell (R x C,) and mean logit of the hearts' cells at even odds."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FilterConfig:
@@ -40,8 +43,6 @@ class FilterConfig:
     rows: int
     columns: int
     """Cells of a map."""
-    overlay_middle: float
-    """Overlay logit of a frame's strongest cell at even odds."""
     health_middle: float
     """Mean logit of the hearts' cells at even odds."""
     evidence_weight: float
@@ -55,8 +56,16 @@ class FilterConfig:
 class CleanFilter:
     """Scores videos: 1 is clean survival play, 0 is anything else."""
 
-    def __init__(self, config: FilterConfig, detectors: CellDetectors, svm: CleanClassifier) -> None:
+    def __init__(
+        self, config: FilterConfig, detectors: CellDetectors, overlay_middles: np.ndarray, svm: CleanClassifier
+    ) -> None:
+        """`overlay_middles`: (R x C,) overlay logit of each cell from which it speaks for an overlay."""
+        if overlay_middles.shape != (config.rows * config.columns,):
+            raise ValueError(
+                f"expected a middle for each of {config.rows}x{config.columns} cells, got {overlay_middles.shape}"
+            )
         self.config, self.detectors, self.svm = config, detectors, svm
+        self.overlay_middles = overlay_middles.astype(np.float32)
 
     def observe(self, maps: np.ndarray) -> np.ndarray:
         """What of each frame is kept until the video is complete: (N, R x C + 1 + K) float16 of maps (N, R, C, K).
@@ -76,11 +85,12 @@ class CleanFilter:
     def features(self, observed: np.ndarray, times_s: np.ndarray) -> np.ndarray:
         """What the SVM sees of each sample, (N, 2 + K) float32."""
         cells = self.config.rows * self.config.columns
-        return features(observed, times_s, cells, (self.config.overlay_middle, self.config.health_middle))
+        return features(observed, times_s, cells, (self.overlay_middles, self.config.health_middle))
 
     def save(self, directory: str | Path) -> None:
         """Write `model.json` and `weights.safetensors`; no pickle."""
         tensors = {f"cells.{name}": tensor for name, tensor in self.detectors.state_dict().items()}
+        tensors["overlay_middles"] = torch.from_numpy(self.overlay_middles.copy())
         tensors |= {f"svm.{name}": torch.from_numpy(array.copy()) for name, array in self.svm.arrays.items()}
         save_model(directory, KIND, config_to_dict(self.config), tensors)
 
@@ -92,12 +102,13 @@ class CleanFilter:
             ValueError: no filter there, one of an older form, or files that do not fit together.
         """
         values, tensors = load_model(directory, KIND)
-        if not any(name.startswith("cells.") for name in tensors):
-            raise ValueError(f"{directory}: expected a filter with cell detectors, got an older one; train it again")
+        if "overlay_middles" not in tensors:
+            raise ValueError(f"{directory}: expected a filter with a middle per cell, got an older one; train it again")
         config = config_from_dict(FilterConfig, values, directory)
         svm = config_from_dict(ClassifierConfig, config.svm, directory)
         arrays = {name: tensor.numpy() for name, tensor in _part(tensors, "svm.").items()}
-        return cls(config, CellDetectors.from_tensors(_part(tensors, "cells.")), CleanClassifier(svm, arrays))
+        detectors = CellDetectors.from_tensors(_part(tensors, "cells."))
+        return cls(config, detectors, tensors["overlay_middles"].numpy(), CleanClassifier(svm, arrays))
 
 
 def _part(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
@@ -120,12 +131,16 @@ def beside(logits_NRC: np.ndarray) -> np.ndarray:
     return (padded[:, :, :-2] + padded[:, :, 1:-1] + padded[:, :, 2:]) / 3
 
 
-def features(observed: np.ndarray, times_s: np.ndarray, cells: int, middles: tuple[float, float]) -> np.ndarray:
-    """Strongest overlay and hearts after the chains, as log odds, and the mean of the map: (N, 2 + K) float32."""
+def features(observed: np.ndarray, times_s: np.ndarray, cells: int, middles: Middles, lasts: float = 1.0) -> np.ndarray:
+    """Strongest overlay and hearts after the chains, as log odds, and the mean of the map: (N, 2 + K) float32.
+
+    `lasts`: samples that each row stands for; more than 1 where frames are fewer than a video's samples.
+    """
     if len(observed) == 0:
         return np.empty((0, observed.shape[1] - cells + 1), np.float32)
-    overlay = smooth(observed[:, :cells] - np.float16(middles[OVERLAY]), times_s, OVERLAY_PRICE).max(axis=1)
-    hearts = smooth(observed[:, cells : cells + 1] - np.float16(middles[HEALTH]), times_s, HEALTH_PRICE)[:, 0]
+    logits = observed[:, : cells + 1].astype(np.float32)
+    overlay = smooth(lasts * (logits[:, :cells] - middles[0]), times_s, OVERLAY_PRICE).max(axis=1)
+    hearts = smooth(lasts * (logits[:, cells:] - middles[1]), times_s, HEALTH_PRICE)[:, 0]
     return np.concatenate([overlay[:, None], hearts[:, None], observed[:, cells + 1 :]], axis=1, dtype=np.float32)
 
 

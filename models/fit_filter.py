@@ -1,54 +1,29 @@
 """Train the clean filter and say what it makes of videos that it has not seen.
 
-Every clean frame trains with copies: overlays drawn on it, its hearts hidden, a picture of something else. Everything
-that is fitted (detectors, middles, SVM) is fitted again for each fold of the cross-validation, so that nothing of a
-held-out video is in what scores it. Legend: N frames with their copies, R x C cells, K channels.
+Everything that is fitted (detectors, middles, SVM) is fitted again for each fold of the cross-validation, and frames
+that lie apart are scored as a video's samples are. Legend: N frames with their copies, R x C cells, K channels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from models.cards import draw_other
-from models.cells import (
-    ABSENT,
-    HEALTH,
-    OVERLAY,
-    PRESENT,
-    UNKNOWN,
-    CellDetectors,
-    CellOptions,
-    cover,
-    fit_cells,
-    present_where,
-)
+from models.cells import ABSENT, HEALTH, OVERLAY, PRESENT, CellOptions, fit_cells
+from models.chain import MAX_GAP_S
 from models.classifier import ClassifierConfig, CleanClassifier, FitOptions, fit_svm, folds, platt, sigmoid
-from models.clean_filter import CleanFilter, FilterConfig, features, observe
+from models.clean_filter import CleanFilter, FilterConfig, Middles, features, observe
 from models.embedding import Embedder
-from models.overlays import add_overlay, hide_health, recompress
+from models.filter_set import TrainingSet
+from models.sampling import SAMPLES_PER_S
 
 OUT_OF_REACH = 1e3
 ALONE_S = 1e3
 """Seconds between frames that have no neighbours in time."""
-
-
-@dataclass
-class TrainingSet:
-    """Frames and copies with everything that a fit needs."""
-
-    maps: np.ndarray
-    """(N, R, C, K) float16."""
-    is_clean: np.ndarray
-    """(N,) bool."""
-    targets: np.ndarray
-    """(N, R, C, 2) int8 for `models.cells`."""
-    groups: np.ndarray
-    """(N,) the video of each frame."""
-    times_s: np.ndarray
-    """(N,) seconds in that video."""
-    is_real: np.ndarray
-    """(N,) bool, False for copies: they train, but nothing is measured on them."""
+STRETCH = 15
+"""Samples of the shortest clean run that the paper keeps, 5 s."""
+CLEAN_CELL, CLEAN_FRAME = 0.99, 0.95
+"""Shares of clean frames that stay below a cell's level, and whose strongest cell stays below its middle."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +36,10 @@ class Fitted:
 
 
 @dataclass(frozen=True)
-class _Parts:
-    detectors: CellDetectors
-    middles: tuple[float, float]
+class _Head:
+    """Everything that is fitted after the detectors."""
+
+    middles: Middles
     arrays: dict[str, np.ndarray]
     gamma: float
     intercept: float
@@ -71,63 +47,6 @@ class _Parts:
     def svm(self, slope: float = 1.0, offset: float = 0.0) -> CleanClassifier:
         config = ClassifierConfig(gamma=self.gamma, intercept=self.intercept, platt_slope=slope, platt_offset=offset)
         return CleanClassifier(config, self.arrays)
-
-
-class SetBuilder:
-    """Collects frames, draws their copies and embeds both, a frame at a time: pictures are never held all at once."""
-
-    def __init__(self, embedder: Embedder, copies: int, seed: int) -> None:
-        """`copies`: overlays drawn on each clean frame; 0 draws nothing at all."""
-        self._embedder, self._copies, self._rng = embedder, copies, np.random.default_rng(seed)
-        self._rows: list[tuple[np.ndarray, bool, np.ndarray, str, float, bool]] = []
-
-    def add(self, image: np.ndarray, label: str, video: str, time_s: float) -> None:
-        """One labelled frame (H, W, 3) uint8 RGB; label `clean`, `artifact` or `other`."""
-        shape = self._embedder.shape[:2]
-        pictures, targets = [image], [np.full((*shape, 2), UNKNOWN, np.int8)]
-        if label == "other":
-            targets[0][..., HEALTH] = ABSENT
-        if label == "clean":
-            targets[0][..., OVERLAY] = ABSENT
-            for picture, target in self._draw(image, targets[0]):
-                pictures.append(picture)
-                targets.append(target)
-        maps = self._embedder.embed(pictures)
-        for index, target in enumerate(targets):
-            is_real = index == 0
-            self._rows.append((maps[index], label == "clean" and is_real, target, video, time_s, is_real))
-
-    def _draw(self, image: np.ndarray, clean: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-        """Unclean copies with their targets; fills in where the frame itself shows hearts."""
-        if not self._copies:
-            return []
-        rng, shape = self._rng, self._embedder.shape[:2]
-        out = []
-        bare = hide_health(image)
-        if bare is not None:
-            clean[..., HEALTH] = present_where(cover(bare, image, shape))
-            target = np.full_like(clean, ABSENT)
-            out.append((recompress(bare, rng), target))
-        for _ in range(self._copies):
-            drawn, target = add_overlay(image, rng), clean.copy()
-            covered = cover(drawn, image, shape)
-            target[..., OVERLAY] = present_where(covered)
-            target[..., HEALTH][covered > 0] = UNKNOWN
-            out.append((recompress(drawn, rng), target))
-        other = np.full_like(clean, UNKNOWN)
-        other[..., HEALTH] = ABSENT
-        return [*out, (recompress(draw_other(image, rng), rng), other)]
-
-    def build(self) -> TrainingSet:
-        maps, is_clean, targets, groups, times_s, is_real = zip(*self._rows, strict=True)
-        return TrainingSet(
-            np.stack(maps),
-            np.array(is_clean),
-            np.stack(targets),
-            np.array(groups),
-            np.array(times_s),
-            np.array(is_real),
-        )
 
 
 def refuse_one_sided(is_clean: Sequence[bool], videos: Sequence[str]) -> None:
@@ -146,74 +65,134 @@ def fit(data: TrainingSet, embedder: Embedder, options: FitOptions, cells: CellO
         ValueError: one class only, or fewer than two videos.
     """
     refuse_one_sided(data.is_clean[data.is_real].tolist(), data.groups.tolist())
-    decisions = held_out_decisions(data, options, cells)
+    parts = folds(data.groups, options.folds)
+    observed = observe_held_out(data, parts, cells)
+    decisions = held_out_decisions(data, parts, observed, options)
     known = np.isfinite(decisions)
     slope, offset = platt(decisions[known], data.is_clean[known]) if known.any() else (1.0, 0.0)
-    parts = fit_parts(data, np.arange(len(data.maps)), options, cells)
-    svm = parts.svm(slope, offset)
+    everything = np.arange(len(data.maps))
+    head = fit_head(data, everything, observed, options)
+    svm = head.svm(slope, offset)
     config = FilterConfig(
         embedder=embedder.name,
         embedder_digest=embedder.digest,
         rows=data.maps.shape[1],
         columns=data.maps.shape[2],
-        overlay_middle=parts.middles[OVERLAY],
-        health_middle=parts.middles[HEALTH],
+        health_middle=head.middles[1],
         evidence_weight=options.evidence_weight,
         svm=vars(svm.config),
     )
     scores = np.where(data.is_real, sigmoid(slope * decisions + offset), np.nan)
-    return Fitted(CleanFilter(config, parts.detectors, svm), scores)
+    detectors = fit_cells(data.maps, data.targets, everything, cells)
+    return Fitted(CleanFilter(config, detectors, head.middles[0], svm), scores)
 
 
-def held_out_decisions(data: TrainingSet, options: FitOptions, cells: CellOptions) -> np.ndarray:
-    """Decision (N,) on each frame of a fit without its video; nan where no fit is possible."""
+def observe_held_out(data: TrainingSet, parts: Sequence[np.ndarray], cells: CellOptions) -> np.ndarray:
+    """What detectors that have not seen a frame's video see of it, (N, R x C + 1 + K) float16.
+
+    Middles and SVM learn from this: on frames that they trained on, detectors are so sure that a middle between them
+    lies too low for any other video (docs/log.md, filters from few frames).
+    """
+    count, rows, columns, channels = data.maps.shape
+    observed = np.empty((count, rows * columns + 1 + channels), np.float16)
+    for fold in parts:
+        detectors = fit_cells(data.maps, data.targets, np.flatnonzero(~fold), cells)
+        observed[fold] = observe(data.maps[fold], detectors)
+    return observed
+
+
+def held_out_decisions(
+    data: TrainingSet, parts: Sequence[np.ndarray], observed: np.ndarray, options: FitOptions
+) -> np.ndarray:
+    """Decision (N,) on each frame of a fit without its video; nan where no fit is possible.
+
+    The one thing that a fit shares with a video held out from it are detectors that trained on that video while
+    observing others.
+    """
     decisions = np.full(len(data.maps), np.nan)
-    for fold in folds(data.groups, options.folds):
+    for fold in parts:
         clean = data.is_clean[~fold]
         if clean.all() or not clean.any():
             continue
-        parts = fit_parts(data, np.flatnonzero(~fold), options, cells)
-        for name in sorted(set(data.groups[fold].tolist())):
-            for is_real in (True, False):
-                rows = np.flatnonzero((data.groups == name) & (data.is_real == is_real))
-                rows = rows[np.argsort(data.times_s[rows], kind="stable")]
-                times_s = data.times_s[rows] if is_real else np.arange(len(rows)) * ALONE_S
-                decisions[rows] = decide(parts, data.maps[rows], times_s)
+        head = fit_head(data, np.flatnonzero(~fold), observed, options)
+        rows = np.flatnonzero(fold)
+        decisions[rows] = head.svm().decision(seen_as_samples(data, rows, observed, head.middles))
     return decisions
 
 
-def decide(parts: _Parts, maps: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    """The SVM's decision on one video's samples."""
-    cells = maps.shape[1] * maps.shape[2]
-    return parts.svm().decision(features(observe(maps, parts.detectors), times_s, cells, parts.middles))
-
-
-def fit_parts(data: TrainingSet, rows: np.ndarray, options: FitOptions, cells: CellOptions) -> _Parts:
-    """Fit detectors, middles and SVM on some rows. The SVM learns from frames without neighbours in time."""
-    detectors = fit_cells(data.maps, data.targets, rows, cells)
-    observed = observe(data.maps[rows], detectors)
-    count = data.maps.shape[1] * data.maps.shape[2]
-    targets, clean = data.targets[rows].reshape(len(rows), count, 2), data.is_clean[rows]
-    has = (targets == PRESENT).any(axis=1)
-    none = (targets == ABSENT).any(axis=1) & ~has
-    strongest = observed[:, :count].astype(np.float64).max(axis=1)
-    middles = (
-        _middle(strongest, has[:, OVERLAY], none[:, OVERLAY]),
-        _middle(observed[:, count].astype(np.float64), has[:, HEALTH] & clean, none[:, HEALTH]),
-    )
-    seen = features(observed, np.arange(len(rows)) * ALONE_S, count, middles)
+def fit_head(data: TrainingSet, rows: np.ndarray, observed: np.ndarray, options: FitOptions) -> _Head:
+    """Fit middles and SVM on some rows."""
+    middles = (overlay_middles(data, rows, observed), _health_middle(data, rows, observed))
+    seen = seen_as_samples(data, rows, observed, middles)
     weights = np.ones(seen.shape[1])
     weights[:2] = options.evidence_weight
-    return _Parts(detectors, middles, *fit_svm(seen, clean, weights, options))
+    return _Head(middles, *fit_svm(seen, data.is_clean[rows], weights, options))
 
 
-def _middle(values: np.ndarray, present: np.ndarray, absent: np.ndarray) -> float:
-    """The value (N,) at even odds between two kinds of frames; out of reach if one kind is missing.
+def seen_as_samples(data: TrainingSet, rows: np.ndarray, observed: np.ndarray, middles: Middles) -> np.ndarray:
+    """Features of labelled frames as the samples of a video have them, (len(rows), 2 + K) float32.
+
+    Evidence adds up over a video's samples, so a frame alone says little about what a filter does to a video. Frames of
+    a video between which the label stays are brought as near to each other as samples are, and a stretch of too few
+    frames, or a copy, is looked at as if it stood still for `STRETCH` samples.
+    """
+    cells = data.maps.shape[1] * data.maps.shape[2]
+    seen = np.empty((len(rows), 2 + data.maps.shape[3]), np.float32)
+    for place, times_s, lasts in _stretches(data, rows):
+        seen[place] = features(observed[rows[place]], times_s, cells, middles, lasts)
+    return seen
+
+
+def _stretches(data: TrainingSet, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
+    """Places in `rows`, their times in seconds and the samples that each frame stands for."""
+    copies = np.flatnonzero(~data.is_real[rows])
+    yield copies, np.arange(len(copies)) * ALONE_S, STRETCH
+    for name in sorted(set(data.groups[rows].tolist())):
+        place = np.flatnonzero((data.groups[rows] == name) & data.is_real[rows])
+        place = place[np.argsort(data.times_s[rows[place]], kind="stable")]
+        gaps_s = np.diff(data.times_s[rows[place]])
+        stays = np.diff(data.is_clean[rows[place]].astype(np.int8)) == 0
+        gaps_s[stays] = np.minimum(gaps_s[stays], 1 / SAMPLES_PER_S)
+        for part in np.split(np.arange(len(place)), np.flatnonzero(gaps_s > MAX_GAP_S) + 1):
+            if len(part):
+                times_s = np.concatenate([[0.0], np.cumsum(gaps_s[part[:-1]])])
+                yield place[part], times_s, max(1.0, STRETCH / len(part))
+
+
+def overlay_middles(data: TrainingSet, rows: np.ndarray, observed: np.ndarray) -> np.ndarray:
+    """Overlay logit (R x C,) from which each cell counts as covered, so that clean footage rarely does.
+
+    A cell that now and then looks like an overlay in clean play, as a menu's tabs do, must say more than it says there;
+    its neighbours too, because menus come in several sizes. What is left of a clean frame's strongest cell is the rest.
+    """
+    grid = data.maps.shape[1:3]
+    clean = observed[rows[data.is_clean[rows]], : grid[0] * grid[1]].astype(np.float32)
+    if not (data.targets[rows, ..., OVERLAY] == PRESENT).any() or not len(clean):
+        return np.full(clean.shape[1], OUT_OF_REACH, np.float32)
+    often = np.quantile(clean, CLEAN_CELL, axis=0).reshape(grid)
+    padded = np.pad(often, 1, mode="edge")
+    around = np.lib.stride_tricks.sliding_window_view(padded, (3, 3)).max(axis=(2, 3)).reshape(-1)
+    levels = np.maximum(around, 0.0)
+    rest = np.quantile((clean - levels).max(axis=1), CLEAN_FRAME)
+    return np.asarray(levels + rest, np.float32)
+
+
+def _health_middle(data: TrainingSet, rows: np.ndarray, observed: np.ndarray) -> float:
+    """Between clean frames with hearts and frames without."""
+    targets = data.targets[rows, ..., HEALTH].reshape(len(rows), -1)
+    has = (targets == PRESENT).any(axis=1)
+    none = (targets == ABSENT).any(axis=1) & ~has
+    values = observed[rows, data.maps.shape[1] * data.maps.shape[2]].astype(np.float64)
+    return _middle(values[has & data.is_clean[rows]], values[none])
+
+
+def _middle(present: np.ndarray, absent: np.ndarray) -> float:
+    """The value at even odds between values of two kinds; out of reach if one kind is missing.
 
     A detector that was never shown both kinds says nothing: with a middle out of reach its evidence is constant.
     """
-    if not present.any() or not absent.any():
+    if not len(present) or not len(absent):
         return OUT_OF_REACH
-    either = present | absent
-    slope, offset = platt(values[either], present[either])
+    values = np.concatenate([present, absent])
+    slope, offset = platt(values, np.arange(len(values)) < len(present))
     return float(-offset / slope)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from models.clean_filter import CleanFilter
     from models.embedding import Embedder
 
-SCORES_VERSION = 2
+SCORES_VERSION = 3
 """Raised by hand when the same samples and filter give other scores."""
 BATCH = 64
 """Samples embedded at a time; memory stays flat however long the video is."""

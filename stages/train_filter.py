@@ -59,7 +59,7 @@ class TrainFilter(Stage[TrainFilterConfig]):
     """One unit: these frames under this configuration."""
 
     name = "train_filter"
-    version = 2
+    version = 3
     Config = TrainFilterConfig
     resources = Resources(cpus=2)
 
@@ -110,7 +110,8 @@ def train(frames: "list[LabelledFrame]", config: TrainFilterConfig) -> "Fitted":
     from models.cells import CellOptions
     from models.classifier import FitOptions
     from models.embedding import best_device, load_embedder
-    from models.fit_filter import SetBuilder, fit, refuse_one_sided
+    from models.filter_set import SetBuilder
+    from models.fit_filter import fit, refuse_one_sided
     from stages.labelled_frames import read_images
 
     refuse_one_sided([frame.is_clean for frame in frames], [frame.video for frame in frames])

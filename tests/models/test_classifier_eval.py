@@ -19,7 +19,8 @@ from models.classifier_eval import (
     summarise,
 )
 from models.embedding import EfficientNetLite0
-from models.fit_filter import SetBuilder, fit
+from models.filter_set import SetBuilder
+from models.fit_filter import fit
 from models.spans import SpanRule
 from tests.frames import picture
 from tests.videos import write_video

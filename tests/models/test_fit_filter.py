@@ -9,7 +9,8 @@ import pytest
 from models.cells import ABSENT, HEALTH, OVERLAY, PRESENT, CellOptions
 from models.classifier import FitOptions
 from models.embedding import EfficientNetLite0
-from models.fit_filter import SetBuilder, fit
+from models.filter_set import SetBuilder
+from models.fit_filter import fit, overlay_middles, seen_as_samples
 from tests.models.test_overlays import scene
 from tests.models.toy_filter import ToyEmbedder, toy_videos
 
@@ -47,6 +48,45 @@ def test_copies_train_but_are_not_measured() -> None:
     is_real = np.arange(len(data.maps)) % 2 == 0
     scores = fit(replace(data, is_real=is_real), ToyEmbedder(), TWO, CellOptions(epochs=1)).held_out_scores
     assert np.array_equal(np.isfinite(scores), is_real)
+
+
+@pytest.mark.parametrize("frames", [1, 5, 40])
+@pytest.mark.parametrize("spacing_s", [1 / 3, 4.0])
+def test_weak_false_evidence_that_stands_still_shows_in_frames_far_apart(frames: int, spacing_s: float) -> None:
+    data = toy_videos(videos=1, frames=frames)
+    apart = replace(data, times_s=np.arange(frames) * spacing_s, is_clean=np.ones(frames, bool))
+    observed = np.full((frames, 4 * 6 + 1 + 8), -2.0, np.float16)
+    observed[:, 7] = 0.5  # one cell is a little above the middle
+    seen = seen_as_samples(apart, np.arange(frames), observed, (np.zeros(24), 0.0))
+    assert seen.shape == (frames, 2 + 8)
+    assert (seen[:, 0] >= 5.9).all()
+
+
+def test_evidence_of_a_single_frame_does_not_outvote_its_stretch() -> None:
+    data = toy_videos(videos=1, frames=20)
+    apart = replace(data, times_s=np.arange(20) * 4.0, is_clean=np.ones(20, bool))
+    observed = np.full((20, 4 * 6 + 1 + 8), -2.0, np.float16)
+    observed[9, 7] = 4.0
+    assert (seen_as_samples(apart, np.arange(20), observed, (np.zeros(24), 0.0))[:, 0] < -5.9).all()
+
+
+def test_a_cell_that_looks_like_an_overlay_in_clean_play_must_say_more() -> None:
+    data = toy_videos()
+    observed = np.full((len(data.maps), 4 * 6 + 1 + 8), -1.0, np.float16)
+    observed[np.flatnonzero(data.is_clean)[::10], 0] = 3.0  # a menu's tab, in a tenth of the clean frames
+    middles = overlay_middles(data, np.arange(len(data.maps)), observed).reshape(4, 6)
+    near = np.zeros((4, 6), bool)
+    near[:2, :2] = True  # menus come in several sizes
+    assert (middles[near] >= 3.0 - 1.0).all()
+    assert (middles[~near] < 0.5).all()
+
+
+def test_the_copies_of_a_frame_do_not_depend_on_other_frames() -> None:
+    alone, after = (SetBuilder(EfficientNetLite0(), copies=1, seed=0) for _ in range(2))
+    after.add(scene(hearts=False), "other", "u", 0.0)
+    for builder in (alone, after):
+        builder.add(scene(), "clean", "v", 1.0)
+    assert np.array_equal(alone.build().maps, after.build().maps[1:])
 
 
 @pytest.mark.parametrize("is_clean", [False, True])

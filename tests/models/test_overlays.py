@@ -23,7 +23,7 @@ def test_each_overlay_changes_some_of_the_picture_and_not_its_centre(draw: objec
         image = scene()
         draw(image, np.random.default_rng(seed))  # type: ignore[operator]
         changed = (image != scene()).any(axis=2)
-        assert 0.0005 < changed.mean() < 0.3, f"seed {seed}"
+        assert 0.0003 < changed.mean() < 0.3, f"seed {seed}"
         assert not changed[118:138, 207:247].any(), f"seed {seed}: the crosshair stays free"
 
 

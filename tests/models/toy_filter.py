@@ -3,7 +3,7 @@
 import numpy as np
 
 from models.cells import HEALTH, OVERLAY, PRESENT
-from models.fit_filter import TrainingSet
+from models.filter_set import TrainingSet
 
 SHAPE = (4, 6, 8)
 
