@@ -180,7 +180,8 @@ class Transformer(nn.Module):
         super().__init__()
         self.hidsize, self.maxlen, self.mask_style = hidsize, maxlen, mask_style
         self.blocks = nn.ModuleList(
-            TransformerBlock(hidsize, heads, maxlen, pointwise_ratio, 1 / math.sqrt(layers), span) for _ in range(layers)
+            TransformerBlock(hidsize, heads, maxlen, pointwise_ratio, 1 / math.sqrt(layers), span)
+            for _ in range(layers)
         )
 
     def initial_state(self, batch: int, device: torch.device | str) -> PolicyState:
