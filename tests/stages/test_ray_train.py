@@ -23,7 +23,7 @@ TRAINING = IDMTrainConfig(learning_rate=4e-3, batch=4, window=16, max_steps=5, c
 class TinyTraining(TrainIdm):
     """The stage with a tiny model; workers import it from here."""
 
-    def _configure(self, start: str) -> Any:
+    def _configure(self, start: str, schema: Any) -> Any:
         return TINY, replace(TRAINING, seed=self.config.seed)
 
 
