@@ -71,3 +71,17 @@ def test_the_muP_scale_makes_new_attention_nearly_even() -> None:
     with torch.no_grad():
         logits = attention.q_layer(x) @ attention.k_layer(x).transpose(1, 2) / 64
     assert logits.std() < 2 / math.sqrt(64)
+
+
+def test_in_a_long_window_a_frame_sees_half_a_span_each_way() -> None:
+    torch.manual_seed(0)
+    near = Transformer(layers=1, hidsize=6, heads=2, maxlen=0, pointwise_ratio=2, mask_style="none", span=4)
+    everywhere = Transformer(layers=1, hidsize=6, heads=2, maxlen=0, pointwise_ratio=2, mask_style="none")
+    everywhere.load_state_dict(near.state_dict())
+    x = torch.randn(1, 9, 6)
+    changed = x.clone()
+    changed[0, 8] = torch.randn(6)  # a shift of all six would vanish in the norm
+    moved = (near(changed) - near(x)).abs().amax(-1)[0] > 1e-7
+    assert moved.tolist() == [False] * 6 + [True] * 3
+    assert ((everywhere(changed) - everywhere(x)).abs().amax(-1) > 1e-7).all()
+    torch.testing.assert_close(near(x[:, :4]), everywhere(x[:, :4]))
