@@ -19,11 +19,12 @@ def scene(hearts: bool = True) -> np.ndarray:
 
 @pytest.mark.parametrize("draw", [face_camera, watermark, banner, badge])
 def test_each_overlay_changes_some_of_the_picture_and_not_its_centre(draw: object) -> None:
+    least = 0.0003 if draw is watermark else 0.0005  # names are drawn as small and thin as they come
     for seed in range(40):
         image = scene()
         draw(image, np.random.default_rng(seed))  # type: ignore[operator]
         changed = (image != scene()).any(axis=2)
-        assert 0.0003 < changed.mean() < 0.3, f"seed {seed}"
+        assert least < changed.mean() < 0.3, f"seed {seed}"
         assert not changed[118:138, 207:247].any(), f"seed {seed}: the crosshair stays free"
 
 
