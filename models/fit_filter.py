@@ -12,7 +12,7 @@ import numpy as np
 from models.cells import ABSENT, HEALTH, OVERLAY, PRESENT, CellOptions, fit_cells
 from models.chain import MAX_GAP_S
 from models.classifier import ClassifierConfig, CleanClassifier, FitOptions, fit_svm, folds, platt, sigmoid
-from models.clean_filter import CleanFilter, FilterConfig, Middles, features, observe
+from models.clean_filter import DOUBT, CleanFilter, FilterConfig, Middles, features, observe, settled
 from models.embedding import Embedder
 from models.filter_set import TrainingSet
 from models.sampling import SAMPLES_PER_S
@@ -80,6 +80,7 @@ def fit(data: TrainingSet, embedder: Embedder, options: FitOptions, cells: CellO
         columns=data.maps.shape[2],
         health_middle=head.middles[1],
         evidence_weight=options.evidence_weight,
+        doubt=DOUBT,
         svm=vars(svm.config),
     )
     scores = np.where(data.is_real, sigmoid(slope * decisions + offset), np.nan)
@@ -116,17 +117,23 @@ def held_out_decisions(
             continue
         head = fit_head(data, np.flatnonzero(~fold), observed, options)
         rows = np.flatnonzero(fold)
-        decisions[rows] = head.svm().decision(seen_as_samples(data, rows, observed, head.middles))
+        decisions[rows] = head.svm().decision(settled(seen_as_samples(data, rows, observed, head.middles)))
     return decisions
 
 
 def fit_head(data: TrainingSet, rows: np.ndarray, observed: np.ndarray, options: FitOptions) -> _Head:
-    """Fit middles and SVM on some rows."""
+    """Fit middles and SVM on some rows.
+
+    The SVM trains without copies of which both detectors say that they are clean: nothing but the picture itself tells
+    these from the frame that they were drawn on, and an SVM that learns pictures by heart refuses others like them.
+    """
     middles = (overlay_middles(data, rows, observed), _health_middle(data, rows, observed))
-    seen = seen_as_samples(data, rows, observed, middles)
+    seen = settled(seen_as_samples(data, rows, observed, middles))
     weights = np.ones(seen.shape[1])
     weights[:2] = options.evidence_weight
-    return _Head(middles, *fit_svm(seen, data.is_clean[rows], weights, options))
+    without_hearts = (seen[:, 1] <= 0) & (middles[1] < OUT_OF_REACH)
+    told = data.is_real[rows] | (seen[:, 0] >= 0) | without_hearts
+    return _Head(middles, *fit_svm(seen[told], data.is_clean[rows][told], weights, options))
 
 
 def seen_as_samples(data: TrainingSet, rows: np.ndarray, observed: np.ndarray, middles: Middles) -> np.ndarray:

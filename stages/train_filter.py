@@ -59,7 +59,7 @@ class TrainFilter(Stage[TrainFilterConfig]):
     """One unit: these frames under this configuration."""
 
     name = "train_filter"
-    version = 3
+    version = 4
     Config = TrainFilterConfig
     resources = Resources(cpus=2)
 
