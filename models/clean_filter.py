@@ -27,6 +27,9 @@ CELL_LIMIT = 8.0
 OVERLAY_PRICE = 12.0
 """Log odds against an overlay appearing or vanishing between two samples."""
 HEALTH_PRICE = 4.0
+DOUBT = 1.0
+"""Log odds, either way, from which the SVM takes the chains at their word. Beside a boundary they are sure, but less so
+than in mid-stretch, and an RBF kernel says nothing of values between those that it was fitted on."""
 
 Middles = tuple[np.ndarray, float]
 """Overlay logit of each cell (R x C,) and mean logit of the hearts' cells at even odds."""
@@ -47,6 +50,8 @@ class FilterConfig:
     """Mean logit of the hearts' cells at even odds."""
     evidence_weight: float
     """How much the two kinds of evidence weigh against the mean of the map in the SVM's kernel."""
+    doubt: float
+    """Log odds to which the SVM sees the evidence cut off."""
     svm: dict[str, float]
     """`models.classifier.ClassifierConfig`."""
     threshold: float = 0.5
@@ -80,10 +85,10 @@ class CleanFilter:
 
     def score(self, observed: np.ndarray, times_s: np.ndarray) -> np.ndarray:
         """Clean score (N,) float64, 0 to 1, of one video's samples at increasing times in seconds."""
-        return self.svm.score(self.features(observed, times_s))
+        return self.svm.score(settled(self.features(observed, times_s), self.config.doubt))
 
     def features(self, observed: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-        """What the SVM sees of each sample, (N, 2 + K) float32."""
+        """The evidence on each sample and its picture, (N, 2 + K) float32."""
         cells = self.config.rows * self.config.columns
         return features(observed, times_s, cells, (self.overlay_middles, self.config.health_middle))
 
@@ -102,8 +107,10 @@ class CleanFilter:
             ValueError: no filter there, one of an older form, or files that do not fit together.
         """
         values, tensors = load_model(directory, KIND)
-        if "overlay_middles" not in tensors:
-            raise ValueError(f"{directory}: expected a filter with a middle per cell, got an older one; train it again")
+        if "overlay_middles" not in tensors or "doubt" not in values:
+            raise ValueError(
+                f"{directory}: expected a filter with a middle per cell and a doubt, got an older one; train it again"
+            )
         config = config_from_dict(FilterConfig, values, directory)
         svm = config_from_dict(ClassifierConfig, config.svm, directory)
         arrays = {name: tensor.numpy() for name, tensor in _part(tensors, "svm.").items()}
@@ -142,6 +149,11 @@ def features(observed: np.ndarray, times_s: np.ndarray, cells: int, middles: Mid
     overlay = smooth(lasts * (logits[:, :cells] - middles[0]), times_s, OVERLAY_PRICE).max(axis=1)
     hearts = smooth(lasts * (logits[:, cells:] - middles[1]), times_s, HEALTH_PRICE)[:, 0]
     return np.concatenate([overlay[:, None], hearts[:, None], observed[:, cells + 1 :]], axis=1, dtype=np.float32)
+
+
+def settled(features: np.ndarray, doubt: float = DOUBT) -> np.ndarray:
+    """What the SVM sees of `features` (N, 2 + K): evidence beyond `doubt` is all alike."""
+    return np.concatenate([features[:, :2].clip(-doubt, doubt), features[:, 2:]], axis=1)
 
 
 def load_embedder_of(clean_filter: CleanFilter, device: str = "cpu") -> Embedder:

@@ -6,13 +6,14 @@ that lie apart are scored as a video's samples are. Legend: N frames with their 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from models.cells import ABSENT, HEALTH, OVERLAY, PRESENT, CellOptions, fit_cells
-from models.chain import MAX_GAP_S
+from models.chain import LIMIT, MAX_GAP_S
 from models.classifier import ClassifierConfig, CleanClassifier, FitOptions, fit_svm, folds, platt, sigmoid
-from models.clean_filter import CleanFilter, FilterConfig, Middles, features, observe
+from models.clean_filter import DOUBT, CleanFilter, FilterConfig, Middles, features, observe, settled
 from models.embedding import Embedder
 from models.filter_set import TrainingSet
 from models.sampling import SAMPLES_PER_S
@@ -49,6 +50,15 @@ class _Head:
         return CleanClassifier(config, self.arrays)
 
 
+class _HeldOut(NamedTuple):
+    """Decisions on held-out videos, the sigmoid that fits them, and how many real frames are called rightly by it."""
+
+    decisions: np.ndarray
+    slope: float
+    offset: float
+    right: int
+
+
 def refuse_one_sided(is_clean: Sequence[bool], videos: Sequence[str]) -> None:
     """Raises ValueError: one class only, or fewer than two videos."""
     if all(is_clean) or not any(is_clean) or len(set(videos)) < 2:
@@ -61,17 +71,20 @@ def refuse_one_sided(is_clean: Sequence[bool], videos: Sequence[str]) -> None:
 def fit(data: TrainingSet, embedder: Embedder, options: FitOptions, cells: CellOptions) -> Fitted:
     """Train a filter and score every real frame by a fit without its video.
 
+    Whether evidence is taken at its word (`DOUBT`) or weighed by degrees (`LIMIT`) is decided by the frames held out:
+    with few frames the middles lie wrong, and degrees are what mends them.
+
     Raises:
         ValueError: one class only, or fewer than two videos.
     """
     refuse_one_sided(data.is_clean[data.is_real].tolist(), data.groups.tolist())
     parts = folds(data.groups, options.folds)
     observed = observe_held_out(data, parts, cells)
-    decisions = held_out_decisions(data, parts, observed, options)
-    known = np.isfinite(decisions)
-    slope, offset = platt(decisions[known], data.is_clean[known]) if known.any() else (1.0, 0.0)
+    ways = {doubt: _scored_held_out(data, parts, observed, options, doubt) for doubt in (LIMIT, DOUBT)}
+    doubt = max(ways, key=lambda way: ways[way].right)
+    decisions, slope, offset, _ = ways[doubt]
     everything = np.arange(len(data.maps))
-    head = fit_head(data, everything, observed, options)
+    head = fit_head(data, everything, observed, options, doubt)
     svm = head.svm(slope, offset)
     config = FilterConfig(
         embedder=embedder.name,
@@ -80,11 +93,22 @@ def fit(data: TrainingSet, embedder: Embedder, options: FitOptions, cells: CellO
         columns=data.maps.shape[2],
         health_middle=head.middles[1],
         evidence_weight=options.evidence_weight,
+        doubt=doubt,
         svm=vars(svm.config),
     )
     scores = np.where(data.is_real, sigmoid(slope * decisions + offset), np.nan)
     detectors = fit_cells(data.maps, data.targets, everything, cells)
     return Fitted(CleanFilter(config, detectors, head.middles[0], svm), scores)
+
+
+def _scored_held_out(
+    data: TrainingSet, parts: Sequence[np.ndarray], observed: np.ndarray, options: FitOptions, doubt: float
+) -> _HeldOut:
+    decisions = held_out_decisions(data, parts, observed, options, doubt)
+    known = np.isfinite(decisions)
+    slope, offset = platt(decisions[known], data.is_clean[known]) if known.any() else (1.0, 0.0)
+    found = sigmoid(slope * decisions + offset) >= 0.5
+    return _HeldOut(decisions, slope, offset, int((found == data.is_clean)[data.is_real & known].sum()))
 
 
 def observe_held_out(data: TrainingSet, parts: Sequence[np.ndarray], cells: CellOptions) -> np.ndarray:
@@ -102,7 +126,7 @@ def observe_held_out(data: TrainingSet, parts: Sequence[np.ndarray], cells: Cell
 
 
 def held_out_decisions(
-    data: TrainingSet, parts: Sequence[np.ndarray], observed: np.ndarray, options: FitOptions
+    data: TrainingSet, parts: Sequence[np.ndarray], observed: np.ndarray, options: FitOptions, doubt: float = DOUBT
 ) -> np.ndarray:
     """Decision (N,) on each frame of a fit without its video; nan where no fit is possible.
 
@@ -114,19 +138,28 @@ def held_out_decisions(
         clean = data.is_clean[~fold]
         if clean.all() or not clean.any():
             continue
-        head = fit_head(data, np.flatnonzero(~fold), observed, options)
+        head = fit_head(data, np.flatnonzero(~fold), observed, options, doubt)
         rows = np.flatnonzero(fold)
-        decisions[rows] = head.svm().decision(seen_as_samples(data, rows, observed, head.middles))
+        decisions[rows] = head.svm().decision(settled(seen_as_samples(data, rows, observed, head.middles), doubt))
     return decisions
 
 
-def fit_head(data: TrainingSet, rows: np.ndarray, observed: np.ndarray, options: FitOptions) -> _Head:
-    """Fit middles and SVM on some rows."""
+def fit_head(
+    data: TrainingSet, rows: np.ndarray, observed: np.ndarray, options: FitOptions, doubt: float = DOUBT
+) -> _Head:
+    """Fit middles and SVM on some rows; `doubt` cuts the evidence off, and `LIMIT` leaves evidence and copies alone.
+
+    Otherwise the SVM trains without copies of which both detectors say that they are clean: nothing but the picture
+    tells these from the frame that they were drawn on, and an SVM that learns pictures by heart refuses others like
+    them.
+    """
     middles = (overlay_middles(data, rows, observed), _health_middle(data, rows, observed))
-    seen = seen_as_samples(data, rows, observed, middles)
+    seen = settled(seen_as_samples(data, rows, observed, middles), doubt)
     weights = np.ones(seen.shape[1])
     weights[:2] = options.evidence_weight
-    return _Head(middles, *fit_svm(seen, data.is_clean[rows], weights, options))
+    without_hearts = (seen[:, 1] <= 0) & (middles[1] < OUT_OF_REACH)
+    told = data.is_real[rows] | (seen[:, 0] >= 0) | without_hearts | (doubt >= LIMIT)
+    return _Head(middles, *fit_svm(seen[told], data.is_clean[rows][told], weights, options))
 
 
 def seen_as_samples(data: TrainingSet, rows: np.ndarray, observed: np.ndarray, middles: Middles) -> np.ndarray:

@@ -49,20 +49,34 @@ def inspect(
     figures: Callable[[Context], dict[str, Any]],
     text: Callable[[dict[str, Any]], str],
     argv: list[str] | None = None,
+    exact: Callable[[Context], dict[str, Any]] | None = None,
 ) -> int:
-    """Run a command that only looks at a store: print what `figures` found as `text`, or as JSON."""
-    parser = argparse.ArgumentParser(prog=f"python -m stages.{name}", description=doc.strip().split("\n")[0])
-    parser.add_argument("--store", help="file:///path or s3://bucket/prefix (SMELTER_STORE)")
-    parser.add_argument("--config", default="", help="JSON or a JSON file with sections by stage, as given to the run")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    args = parser.parse_args(argv)
+    """Run a command that only looks at a store: print what `figures` found as `text`, or as JSON.
+
+    `exact` finds more and takes longer; where there is one, the command has `--exact`.
+    """
+    args = inspect_parser(name, doc, exact is not None).parse_args(argv)
     try:
-        found = figures(Context(load_settings(store=args.store), Recipe.parse(args.config, MODULES[0])))
+        find = exact if exact and args.exact else figures
+        found = find(Context(load_settings(store=args.store), Recipe.parse(args.config, MODULES[0])))
     except SmelterError as error:
         print(f"{name}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     print(json.dumps(found) if args.json else text(found))
     return 0
+
+
+def inspect_parser(name: str, doc: str, has_exact: bool) -> argparse.ArgumentParser:
+    """The command line of `inspect`."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m stages.{name}", description=doc.strip(), formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--store", help="file:///path or s3://bucket/prefix (SMELTER_STORE)")
+    parser.add_argument("--config", default="", help="JSON or a JSON file with sections by stage, as given to the run")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    if has_exact:
+        parser.add_argument("--exact", action="store_true", help="ask the sources and work the recipes out, too")
+    return parser
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

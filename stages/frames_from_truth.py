@@ -2,7 +2,7 @@
 
     python -m stages.frames_from_truth --videos DIR --recordings DIR --out DIR [--every S] [--recordings-every S]
 
-In: NAME.mp4 with NAME.truth.json (`models/classifier_eval.py`), and recordings, which are clean from end to end. Out:
+In: NAME.mp4 with NAME.truth.json (`models/truth.py`), and recordings, which are clean from end to end. Out:
 DIR/frames/<video>_<seconds>.jpg and DIR/labels.csv with video, time, label, as `train_filter` reads them. Frames within
 `MARGIN_S` of a boundary are left out: which side they show is a matter of rounding.
 """
@@ -17,8 +17,8 @@ from pathlib import Path
 
 import cv2
 
-from models.classifier_eval import find_pairs, read_intervals
 from models.sampling import JPEG_QUALITY, SAMPLE_SIDE, frames_at, video_duration
+from models.truth import find_pairs, read_intervals
 from stages.labelled_frames import CLASSES
 
 MARGIN_S = 0.2

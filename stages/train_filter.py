@@ -59,7 +59,7 @@ class TrainFilter(Stage[TrainFilterConfig]):
     """One unit: these frames under this configuration."""
 
     name = "train_filter"
-    version = 3
+    version = 4
     Config = TrainFilterConfig
     resources = Resources(cpus=2)
 
@@ -167,8 +167,9 @@ def make_card(
 
 def span_figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Span IoU and hours lost over videos whose frames are labelled densely; empty where there are none."""
-    from models.classifier_eval import dense_video, summarise
+    from models.classifier_eval import summarise
     from models.spans import SpanRule
+    from models.truth import dense_video
 
     videos = {row["video"] for row in rows}
     tables = {name: [(r["time_s"], r["is_clean"], r["score"]) for r in rows if r["video"] == name] for name in videos}

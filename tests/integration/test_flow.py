@@ -9,7 +9,7 @@ import pytest
 from stages.report import funnel, render
 from stages.settings import Settings
 from stages.stage import Context, Recipe
-from stages.status import status
+from stages.status import OUTSIDE, glance, status
 from tests import tiny
 from tests.integration.conftest import BASE, store_settings
 from tests.seaweed import SeaweedFS
@@ -55,6 +55,9 @@ def test_a_second_run_finds_nothing_to_do(file_flow: tuple[Settings, dict[str, A
     assert {name: (row["open"], row["blocked"]) for name, row in status(ctx).items()} == dict.fromkeys(
         tiny.FLOW, (0, "")
     )
+    assert {name: (row["done"], row["open"]) for name, row in glance(ctx).items()} == {
+        name: (row["done"], None if name in OUTSIDE else 0) for name, row in status(ctx).items()
+    }, "what the store alone tells is what a run would plan"
     again = tiny.run_flow(settings, tiny.recipe(world))
     assert {name: s["planned"] for name, s in again.items()} == dict.fromkeys(tiny.FLOW, 0)
     assert not any(s.get("changed") for s in again.values())

@@ -8,20 +8,12 @@ import pytest
 
 from models.cells import CellOptions
 from models.classifier import FitOptions
-from models.classifier_eval import (
-    Judged,
-    dense_video,
-    draw,
-    evaluate_filter,
-    find_pairs,
-    frame_metrics,
-    judge_spans,
-    summarise,
-)
+from models.classifier_eval import draw, evaluate_filter, frame_metrics, judge_spans, summarise
 from models.embedding import EfficientNetLite0
 from models.filter_set import SetBuilder
 from models.fit_filter import fit
 from models.spans import SpanRule
+from models.truth import Judged
 from tests.frames import picture
 from tests.videos import write_video
 
@@ -87,14 +79,6 @@ def test_from_files_to_report_and_picture(tmp_path: Path) -> None:
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_truth_without_video_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="got 0 truth files"):
-        find_pairs(tmp_path, tmp_path)
-    (tmp_path / "b.truth.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"no video for b\.mp4"):
-        find_pairs(tmp_path, tmp_path)
-
-
 def test_spans_are_judged_one_by_one() -> None:
     wanted = judged("c" * 10 + "u" * 10 + "c" * 10, "c" * 10 + "u" * 14 + "c" * 6)
     found = summarise([wanted], SpanRule())["spans"]
@@ -105,12 +89,3 @@ def test_spans_are_judged_one_by_one() -> None:
     assert found["hours_lost"] == {"clean_discarded": pytest.approx(4 / 3600, abs=1e-4), "unclean_kept": 0.0}
     invented = summarise([wanted, judged("u" * 20, "c" * 20, "w")], SpanRule())["spans"]
     assert invented["mean_iou"] == pytest.approx((1.0 + 0.6 + 0.0) / 3, abs=0.02)
-
-
-def test_densely_labelled_frames_make_a_video() -> None:
-    rows = [(7 + i / 3, i < 20, float(i < 20)) for i in range(40)]
-    video = dense_video("v", rows)
-    assert video is not None
-    row = judge_spans(video, SpanRule())
-    assert row["spans_s"]["found"] == row["spans_s"]["truth"]
-    assert dense_video("v", rows[::3]) is None

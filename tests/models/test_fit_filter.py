@@ -8,9 +8,10 @@ import pytest
 
 from models.cells import ABSENT, HEALTH, OVERLAY, PRESENT, CellOptions
 from models.classifier import FitOptions
+from models.clean_filter import settled
 from models.embedding import EfficientNetLite0
 from models.filter_set import SetBuilder
-from models.fit_filter import fit, overlay_middles, seen_as_samples
+from models.fit_filter import fit, fit_head, overlay_middles, seen_as_samples
 from tests.models.test_overlays import scene
 from tests.models.toy_filter import ToyEmbedder, toy_videos
 
@@ -48,6 +49,25 @@ def test_copies_train_but_are_not_measured() -> None:
     is_real = np.arange(len(data.maps)) % 2 == 0
     scores = fit(replace(data, is_real=is_real), ToyEmbedder(), TWO, CellOptions(epochs=1)).held_out_scores
     assert np.array_equal(np.isfinite(scores), is_real)
+
+
+def test_a_copy_on_which_nothing_is_seen_does_not_teach_the_picture() -> None:
+    """Faint copies that no detector notices, of one clean frame: frames that look like it stay clean."""
+    data = toy_videos()
+    count = len(data.maps)
+    observed = np.zeros((count, 4 * 6 + 1 + 8), np.float16)
+    observed[:, :24] = np.where(data.is_clean, -5, 5)[:, None]
+    observed[:, 24] = 5
+    observed[np.flatnonzero(data.is_clean)[20::10], :24] = 0  # so that even odds lie between clean frames and overlays
+    observed[:, 25:] = np.random.default_rng(1).normal(size=(count, 8))
+    alike = np.flatnonzero(data.is_clean)[:20]
+    observed[alike, 25:] = 3 + np.random.default_rng(2).normal(size=(20, 8)) / 10
+    is_real, is_clean = np.ones(count, bool), data.is_clean.copy()
+    is_real[alike[:19]] = is_clean[alike[:19]] = False
+    data = replace(data, is_real=is_real, is_clean=is_clean)
+    head = fit_head(data, np.arange(count), observed, TWO)
+    seen = settled(seen_as_samples(data, alike[19:], observed, head.middles))
+    assert head.svm().decision(seen) > 0
 
 
 @pytest.mark.parametrize("frames", [1, 5, 40])
