@@ -38,7 +38,7 @@ class ClipOptions:
     crf: int = 16
     """x264's constant rate factor: 0 is lossless, 16 is hard to tell from the source, 23 is x264's default."""
     preset: str = "ultrafast"
-    """x264's effort. `veryfast` saves a tenth of the bytes and takes three times as long (docs/log.md)."""
+    """x264's effort. `veryfast` saves a tenth of the bytes and takes more than twice as long (docs/log.md)."""
     pixel_format: str = "yuv420p"
     """`yuv420p`, or `yuv444p`: same size, a quarter less error, but browsers cannot play it."""
 
