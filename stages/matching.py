@@ -29,8 +29,10 @@ MIN_VOTES = 2
 """Votes for about one offset that make two videos a candidate."""
 ENOUGH = 64
 """Evidence is not counted further than this."""
-PART = 20_000_000
+PART = 5_000_000
 """Words sorted at a time, to bound memory."""
+STRETCH = 4_000_000
+"""Hashes looked at in a row."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,40 +171,56 @@ def _votes(signatures: Sequence[np.ndarray], max_bits: int) -> tuple[np.ndarray,
     ends = np.cumsum(lengths)
     hashes = np.concatenate([*signatures, np.zeros(0, np.uint64)])
     found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
-    for bits in WORDS:
-        words, rows, flipped = _words(hashes, ends, np.uint64(bits))
-        for part in _parts(words):
-            for one, other in _same_word(words[part]):
-                one, other = part[one], part[other]
+    for bits in map(np.uint64, WORDS):
+        for rows in _parts(hashes, ends, bits):
+            words, flipped = _words(hashes[rows], bits)
+            order = np.argsort(words)  # not stable, which takes several times as long: `_vote` sees to the order
+            rows, flipped = rows[order], flipped[order]
+            for one, other in _same_word(words[order]):
                 is_mirrored = flipped[one] ^ flipped[other]
                 differ = hashes[rows[one]] ^ hashes[rows[other]] ^ np.where(is_mirrored, MIRROR, np.uint64(0))
                 near = np.bitwise_count(differ) <= max_bits
-                found.append(_vote(rows[one][near], rows[other][near], is_mirrored[near], ends, lengths))
+                found.append(_vote(rows[one[near]], rows[other[near]], is_mirrored[near], ends, lengths))
     pairs, offsets = zip(*found, strict=True)
     return np.concatenate(pairs), np.concatenate(offsets)
 
 
-def _words(hashes: np.ndarray, ends: np.ndarray, bits: np.uint64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(word (W,) uint64, row of its hash (W,), was it flipped (W,)), the first of each run of one word only.
+def _words(hashes: np.ndarray, bits: np.uint64) -> tuple[np.ndarray, np.ndarray]:
+    """(word (N,) uint64, was it flipped (N,)) of hashes (N,).
 
     A word and its mirror image stand under the smaller of both, so that one index finds mirrored copies too.
     """
     words = hashes & bits
-    flipped = (words ^ (MIRROR & bits)) < words
-    words = np.where(flipped, words ^ (MIRROR & bits), words)
-    is_new = np.concatenate([[True], words[1:] != words[:-1]])[: len(words)]
-    is_new[ends[:-1][ends[:-1] < len(words)]] = True
-    rows = np.flatnonzero(is_new & (hashes != NOTHING))
-    return words[rows] * SPREAD, rows, flipped[rows]
+    other = words ^ (MIRROR & bits)
+    return np.minimum(words, other) * SPREAD, other < words
 
 
-def _parts(words: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of the words, sorted by word, in parts that share no word and hold about PART of them."""
-    count = -(-len(words) // PART)
-    part_of = words >> np.uint64(48)
-    for part in range(count):
-        inside = np.flatnonzero(part_of * np.uint64(count) >> np.uint64(16) == part)
-        yield inside[np.argsort(words[inside], kind="stable")]
+def _parts(hashes: np.ndarray, ends: np.ndarray, bits: np.uint64) -> list[np.ndarray]:
+    """Rows of the hashes, in parts that share no word and hold about PART of them; the first of each run of a word.
+
+    Only their numbers are kept, in 4 bytes where these do: with the words beside them, memory would be several times
+    that of the hashes.
+    """
+    count = max(1, -(-len(hashes) // PART))
+    found: list[list[np.ndarray]] = [[] for _ in range(count)]
+    for start in range(0, len(hashes), STRETCH):
+        rows = _begin_runs(hashes, ends, bits, start).astype(np.min_scalar_type(len(hashes)))
+        part_of = ((_words(hashes[rows], bits)[0] >> np.uint64(48)) * np.uint64(count) >> np.uint64(16)).astype("u2")
+        order = np.argsort(part_of, kind="stable")
+        edges = np.searchsorted(part_of[order], np.arange(1, count))
+        for part, inside in zip(found, np.split(rows[order], edges), strict=True):
+            part.append(inside)
+    return [np.concatenate(part) for part in found if part]
+
+
+def _begin_runs(hashes: np.ndarray, ends: np.ndarray, bits: np.uint64, start: int) -> np.ndarray:
+    """Rows of one STRETCH at which a run of one word begins within a video, but for pictures that stand still."""
+    stretch = hashes[start : start + STRETCH]
+    before = hashes[start - 1 : start + len(stretch) - 1] if start else np.append(~stretch[:1], stretch[:-1])
+    is_new = (before ^ stretch) & bits != 0
+    firsts = ends[np.searchsorted(ends, start) : np.searchsorted(ends, start + len(stretch))] - start
+    is_new[firsts] = True
+    return np.flatnonzero(is_new & (stretch != NOTHING)) + start
 
 
 def _same_word(words: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -211,16 +229,18 @@ def _same_word(words: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     sizes = np.diff(edges)
     keep = (sizes > 1) & (sizes <= COMMON)
     starts, sizes = edges[:-1][keep], sizes[keep]
-    for i in range(int(sizes.max(initial=0)) - 1):
-        for j in range(i + 1, int(sizes.max())):
-            big = starts[sizes > j]
-            yield big + i, big + j
+    starts = starts[np.argsort(-sizes, kind="stable")]
+    larger = len(sizes) - np.cumsum(np.bincount(sizes))  # larger[j]: groups of more than j, which come first
+    for j in range(1, len(larger) - 1):
+        for i in range(j):
+            yield starts[: larger[j]] + i, starts[: larger[j]] + j
 
 
 def _vote(
     one: np.ndarray, other: np.ndarray, is_mirrored: np.ndarray, ends: np.ndarray, lengths: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Votes of rows in pairs; `one` comes before `other` among all rows, so its video does too."""
+    """Votes of rows in pairs. The row that comes first among all of them belongs to the first video."""
+    one, other = np.minimum(one, other), np.maximum(one, other)
     a, b = np.searchsorted(ends, one, side="right"), np.searchsorted(ends, other, side="right")
     offset = (one - (ends - lengths)[a]) - (other - (ends - lengths)[b])
     apart = a != b

@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection, Iterator
 from enum import Enum
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from av.container import InputContainer
 from av.video.frame import VideoFrame
@@ -14,7 +13,8 @@ from stages.errors import BadInput
 from stages.media_clip import ClipOptions, Encoder, count_frames
 from stages.media_grid import Grid, Span, microseconds
 from stages.media_pass import left_out
-from stages.media_picture import first_line, squash, to_rgb
+from stages.media_picture import first_line
+from stages.media_planes import Picture, squashed
 from stages.media_probe import MediaLimits, open_video
 from stages.media_read import Reading, decoded
 
@@ -85,10 +85,10 @@ def _write(path: Path, grid: Grid, spans: list[Span], clips: list[Path], options
             Encoder(options).write(_pictures(names[start:end], frame_at, first_line(stream)), clip)
 
 
-def _pictures(names: list[int], frame_at: Callable[[int], VideoFrame], line: int) -> Iterator[Any]:
+def _pictures(names: list[int], frame_at: Callable[[int], VideoFrame], line: int) -> Iterator[Picture]:
     """The squashed picture of each step. A source frame that stands for several steps is squashed once."""
     for name, steps in groupby(names):
-        picture = squash(to_rgb(frame_at(name), first_line=line))
+        picture = squashed(frame_at(name), line)
         for _ in steps:
             yield picture
 

@@ -67,10 +67,13 @@ def shrink(picture: np.ndarray[Any, Any], width: int, height: int) -> np.ndarray
     return picture
 
 
-def squash(picture: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Any RGB picture (H, W, 3) to (128, 128, 3) as VPT's models saw it; the aspect ratio is not kept."""
+def squash(picture: np.ndarray[Any, Any], halved: int = 1) -> np.ndarray[Any, Any]:
+    """Any RGB picture (H, W, 3) to (128, 128, 3) as VPT's models saw it; the aspect ratio is not kept.
+
+    Also one plane (H, W) of a picture, to (128, 128); `halved` is 2 where it has half of the picture's sides.
+    """
     height, width = picture.shape[:2]
-    game = min(width, GAME_WIDTH), min(height, GAME_HEIGHT)
+    game = min(width, GAME_WIDTH // halved), min(height, GAME_HEIGHT // halved)
     if game != (width, height):
         picture = cv2.resize(picture, game, interpolation=cv2.INTER_AREA)
     return cv2.resize(picture, (CLIP_SIZE, CLIP_SIZE), interpolation=cv2.INTER_LINEAR)
@@ -86,6 +89,11 @@ def one_field(frame: VideoFrame, first: int) -> VideoFrame:
         into[:rows, :row_bytes] = lines[:rows, :row_bytes]
     field.colorspace, field.color_range = frame.colorspace, frame.color_range
     return field
+
+
+def is_upright(frame: VideoFrame) -> bool:
+    """Whether the stored picture is neither turned nor mirrored."""
+    return _turns(frame) == (0, False)
 
 
 def _turns(frame: VideoFrame) -> tuple[int, bool]:

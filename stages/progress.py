@@ -4,9 +4,10 @@ import sys
 import time
 from collections import Counter
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 LINE_EVERY_S = 5.0
 
@@ -20,6 +21,16 @@ def progress_line(name: str, done: int, total: int, seconds: float, note: str = 
     return f"[{name}] {done}/{total} {percent}% {rate:.3g} {unit}/s ETA {eta} {note}".rstrip()
 
 
+def _bar() -> "Progress":
+    """A bar for a terminal. Most stages run without one, and importing rich takes a tenth of their start-up."""
+    from rich import progress as p
+    from rich.console import Console
+
+    columns = (p.SpinnerColumn(), p.TextColumn("{task.description}"), p.BarColumn(), p.MofNCompleteColumn())
+    notes = (p.TextColumn("{task.fields[rate]}"), p.TimeRemainingColumn(), p.TextColumn("{task.fields[note]}"))
+    return p.Progress(*columns, *notes, console=Console(stderr=True))
+
+
 class StageProgress:
     """Counts outcomes and shows them; use with `with`."""
 
@@ -27,11 +38,8 @@ class StageProgress:
         self.name, self.total, self.done = name, total, 0
         self.reasons: Counter[str] = Counter()
         self._started = self._shown = time.monotonic()
-        self._bar: Progress | None = None
-        if sys.stderr.isatty() and total:
-            columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-            notes = (TextColumn("{task.fields[rate]}"), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
-            self._bar = Progress(*columns, *notes, console=Console(stderr=True))
+        self._bar = _bar() if sys.stderr.isatty() and total else None
+        if self._bar is not None:
             self._task = self._bar.add_task(name, total=total, rate="", note="")
 
     def add(self, reason: str = "") -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from stages.feeds import is_feed, read_feed
+from stages.feeds import is_feed, read_feed, shortened
 
 RSS = b"""<?xml version="1.0"?><rss version="2.0" xmlns:itunes="http://www.itunes.com/dtds/podcast-1.0.dtd"
  xmlns:creativeCommons="http://backend.userland.com/creativeCommonsRssModule"
@@ -47,6 +47,16 @@ def test_entries_without_a_link_are_left_out_and_the_limit_holds() -> None:
 def test_a_broken_feed_gives_what_can_be_read() -> None:
     cut = RSS[: RSS.index(b"<item><title>Three")]
     assert [entry.title for entry in read_feed(cut, "https://f.org/", 10)] == ["One", "Two"]
+
+
+def test_entries_beyond_the_limit_are_not_even_parsed() -> None:
+    items = b"".join(b"<item><title>%d</title><link>/%d</link></item>" % (i, i) for i in range(20_000))
+    head, tail = RSS[: RSS.index(b"<item>")], b"<copyright>CC BY 4.0</copyright></channel></rss>"
+    assert shortened(head + items + tail, 3) == head + items[: items.index(b"<item><title>3<")] + tail
+    assert shortened(RSS, 10) == RSS
+    assert shortened(ATOM, 1) == ATOM
+    found = read_feed(head + items + tail, "https://f.org/", 5)
+    assert [entry.url for entry in found] == [f"https://f.org/{i}" for i in range(5)]
 
 
 def test_entities_neither_grow_nor_read_files() -> None:

@@ -48,6 +48,17 @@ def test_the_order_of_the_videos_changes_only_their_numbers() -> None:
     assert straight == turned == {(0, 2, 50, 0, 250), (1, 3, 0, 0, 150)}
 
 
+def test_parts_and_stretches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, rng = video(7, 200), np.random.default_rng(8)
+    videos = [np.repeat(pool[rng.integers(0, len(pool), 90)], 3) for _ in range(12)]
+    videos += [video(1), video(1)[:0], mirrored(worse(video(1)[20:], 0.05)), np.zeros(9, np.uint64)]
+    whole = sorted(tuple(vote) for vote in np.stack(matching._votes(videos, RULE.max_bits), 1).tolist())
+    monkeypatch.setattr(matching, "PART", 500)
+    monkeypatch.setattr(matching, "STRETCH", 301)
+    assert sorted(tuple(vote) for vote in np.stack(matching._votes(videos, RULE.max_bits), 1).tolist()) == whole
+    assert len(whole) > 1000
+
+
 def test_samples_between_the_originals_still_match_by_their_neighbours() -> None:
     original = np.repeat(video(1, 150), 2)
     (found,) = find_overlaps([original, worse(original[1:], 0.08)], RULE)

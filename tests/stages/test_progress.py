@@ -1,5 +1,8 @@
 """Progress lines: what a log and the demo read."""
 
+import subprocess
+import sys
+
 import pytest
 
 from infra.demo_bars import LINE
@@ -39,3 +42,8 @@ def test_steps_inside_a_long_unit(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("[train_idm] 2/2 100%")
     assert line.endswith("loss 1.25")
+
+
+def test_without_a_terminal_no_bar_is_imported() -> None:
+    code = "import sys, stages.runner; sys.exit('rich' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
