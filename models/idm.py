@@ -75,9 +75,11 @@ class IDMConfig:
     use_lastlayer: bool = False
     """Run `lastlayer` between transformer and heads. The released code does not."""
     front: Literal["conv3d", "correlation"] = "conv3d"
-    """"conv3d": the released model. "correlation": pooled input, cost volumes between frames, skips to the heads."""
-    motion_width: int = 96
-    """Channels of the convolutions over the cost volumes; only with the front "correlation"."""
+    """"conv3d": the released model. "correlation": pooled input, motion between frames, skips to the heads."""
+    motion_width: int = 64
+    """Channels of the convolutions over the motion maps; only with the front "correlation"."""
+    dilations: tuple[int, ...] = ()
+    """Convolutions over time between front and transformer: frames from tap to tap; only with "correlation"."""
     schema: ActionSchema = MINECRAFT
     """The game's action space, whole: what the outputs mean."""
     n_buttons: int = field(init=False)
@@ -128,6 +130,7 @@ class InverseActionNet(nn.Module):
                 conv3d_outchan=config.conv3d_outchan,
                 taps=config.conv3d_taps,
                 motion_width=config.motion_width,
+                dilations=config.dilations,
             )
         self.recurrent_layer = Transformer(
             layers=config.n_recurrence_layers,
@@ -146,10 +149,10 @@ class InverseActionNet(nn.Module):
         self.front = config.front
         self.width = config.hidsize + (DENSE_WIDTH if config.front == "correlation" else 0)
 
-    def forward(self, frames: Tensor, volumes: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, maps: Tensor | None = None) -> Tensor:
         if self.front == "conv3d":
             return self.final_ln(self._over_time(self._released_front(frames)))
-        x, motion = self.motion_process(frames, volumes)
+        x, motion = self.motion_process(frames, maps)
         return torch.cat([self.final_ln(self._over_time(x) + x), motion], dim=-1)
 
     def _over_time(self, x: Tensor) -> Tensor:
@@ -185,18 +188,18 @@ class InverseDynamicsModel(nn.Module):
             }
         )
 
-    def forward(self, frames: Tensor, volumes: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(self, frames: Tensor, maps: Tensor | None = None) -> dict[str, Tensor]:
         """Log-probabilities of each frame's action, from the whole window.
 
         Args:
             frames: uint8 (B, T, 128, 128, 3) RGB, one continuous 20 Hz window per row.
-            volumes: their cost volumes (`models.motion.motion_volumes`) if computed ahead; the front "conv3d" has none.
+            maps: their motion (`models.motion.motion_maps`) if computed ahead; the front "conv3d" has none.
 
         Returns:
             {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}.
         """
         check_frames(frames)
-        latent = self.net(frames, volumes)
+        latent = self.net(frames, maps)
         return {name: head(latent) for name, head in self.pi_head.items()}
 
     @classmethod
