@@ -4,10 +4,10 @@ The action of frame t shows in the change to frame t+1. The released model must 
 from labels alone, which takes very many of them. Here the matching is built in: for each cell of frame t, how well does
 each shift of some pixels explain frame t+1 (a local cost volume), and which shift is that on average? These motion maps
 are fixed, so they need no backward pass, can be computed once for a whole training, and cannot overfit to a few worlds,
-as a network that saw the volumes themselves did. Beside them stands the released family on few pixels: temporal
-convolution, Impala stacks. Dilated convolutions over time mix both: keys are held for seconds, and many neighbours
-say so. The heads see each frame's own motion beside what the transformer makes of the mixture: through it alone,
-hundreds of steps pass before any of the motion arrives at the camera.
+as a network that saw the volumes themselves did. An image stack per frame sees the maps, and not the picture: what a
+picture shows could not be learned from ten worlds. Dilated convolutions then mix frames: keys are held for seconds,
+and many neighbours say so. The heads see each frame's own features beside what the transformer makes of the mixture:
+through it alone, hundreds of steps pass before any of the motion arrives at the camera.
 
 Two volumes: shifts up to the camera's 10 degrees on a coarse picture, and small shifts on a fine one, where the
 camera's bins are narrow. Frames are squashed to a square, so both pictures keep twice as many columns as rows.
@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.backbone import DENSE_WIDTH, ImpalaCNN, NormLayer, pixels
+from models.backbone import DENSE_WIDTH, NormLayer, pixels
 
 GRID = 16
 CHANNELS = ((0.299, 0.587, 0.114), (1.0, -1.0, 0.0), (-0.5, -0.5, 1.0))
@@ -38,8 +38,8 @@ SHARPNESS = (2.0, 4.0)
 """Factors on how far a shift stands out, before the softmax that weighs the shifts."""
 FLOW_GAIN = 4.0
 """Mean shifts of everyday play are small shares of the largest; this brings them near 1."""
-PATCH = 4
-"""Pixels per side of what the temporal convolution sees at once; the stacks then work on 32x32."""
+CELL_DROPOUT = 0.05
+"""Share of the cells whose motion is hidden in a window of training, as if they were another world's."""
 
 
 class Scale(NamedTuple):
@@ -156,10 +156,10 @@ class Residual(nn.Module):
         return x + F.relu(self.conv(x))
 
 
-class MotionFeatures(nn.Module):
+class CellFeatures(nn.Module):
     """What the motion maps say about each frame: (N, M, G, G) -> (N, 256)."""
 
-    def __init__(self, width: int, dropout: float = 0.1):
+    def __init__(self, width: int, dropout: float):
         super().__init__()
         self.cells = nn.Sequential(
             *_convolution(MAPS, width),
@@ -171,19 +171,24 @@ class MotionFeatures(nn.Module):
         flat = width * (GRID // 4) ** 2
         self.whole = nn.Sequential(nn.LayerNorm(flat), nn.Dropout(dropout), nn.Linear(flat, DENSE_WIDTH), nn.ReLU())
 
-    def forward(self, maps: Tensor) -> Tensor:
-        # narrow convolutions run 1.6 times faster with channels last, here and below
-        return self.whole(self.cells(maps.contiguous(memory_format=torch.channels_last)).flatten(1))
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.parameters()).dtype
+
+    def forward(self, cells: Tensor) -> Tensor:
+        # narrow convolutions run 1.6 times faster with channels last
+        return self.whole(self.cells(cells.contiguous(memory_format=torch.channels_last)).flatten(1))
 
 
-def _convolution(width: int, out: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(width, out, 3, stride=stride, padding=1), nn.ReLU()]
+def _convolution(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(channels, width, 3, stride=stride, padding=1), nn.ReLU()]
 
 
 class OverTime(nn.Module):
-    """x + what a dilated convolution over time makes of it: (B, T, E) -> (B, T, E), `dilation` frames each way."""
+    """x + what a convolution over time makes of it: (B, T, E) -> the same shape; `dilation` frames from tap to tap."""
 
-    def __init__(self, width: int, dilation: int, dropout: float = 0.1):
+    def __init__(self, width: int, dilation: int, dropout: float):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.conv = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
@@ -194,33 +199,19 @@ class OverTime(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """Motion and appearance of each frame: uint8 (B, T, 128, 128, 3) -> both mixed (B, T, E), motion (B, T, 256)."""
+    """Each frame among its neighbours: uint8 (B, T, 128, 128, 3) -> mixed over time (B, T, E), alone (B, T, 256)."""
 
-    def __init__(
-        self,
-        channels: Sequence[int],
-        hidsize: int,
-        *,
-        conv3d_outchan: int,
-        taps: int,
-        motion_width: int,
-        dilations: Sequence[int],
-    ):
+    def __init__(self, hidsize: int, *, taps: int, width: int, dilations: Sequence[int], dropout: float):
         super().__init__()
-        self.motion = MotionFeatures(motion_width)
-        kernel, padding = (taps, PATCH, PATCH), (taps // 2, 0, 0)
-        self.conv3d_layer = nn.Conv3d(3, conv3d_outchan, kernel, stride=(1, PATCH, PATCH), padding=padding)
-        self.cnn = ImpalaCNN(conv3d_outchan, channels, side=128 // PATCH, first_norm=True)
-        self.mix = NormLayer(nn.Conv1d(2 * DENSE_WIDTH, hidsize, taps, padding=taps // 2))
-        self.over_time = nn.Sequential(*[OverTime(hidsize, dilation) for dilation in dilations])
+        self.hide = nn.Dropout(CELL_DROPOUT)
+        self.frame = CellFeatures(width, dropout)
+        self.mix = NormLayer(nn.Conv1d(DENSE_WIDTH, hidsize, taps, padding=taps // 2))
+        self.dropout = nn.Dropout(dropout)
+        self.over_time = nn.Sequential(*[OverTime(hidsize, dilation, dropout) for dilation in dilations])
 
     def forward(self, frames: Tensor, maps: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        shape = frames.shape[:2]
-        maps = motion_maps(frames) if maps is None else maps
-        motion = self.motion(maps.flatten(0, 1).to(self.conv3d_layer.weight))
-        over_time = pixels(frames).unflatten(0, shape).transpose(1, 2) - 0.5
-        x = F.relu(self.conv3d_layer(over_time)).transpose(1, 2).flatten(0, 1)
-        appearance = self.cnn(x.contiguous(memory_format=torch.channels_last))
-        both = torch.cat([motion, appearance], dim=1).unflatten(0, shape)
-        mixed = self.mix(both.transpose(1, 2)).transpose(1, 2)
-        return self.over_time(mixed), motion.unflatten(0, shape)
+        maps = (motion_maps(frames) if maps is None else maps).to(self.frame.dtype)
+        maps = maps * self.hide(maps.new_ones(len(maps), 1, 1, GRID, GRID))
+        frame = self.frame(maps.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        mixed = self.mix(frame.transpose(1, 2)).transpose(1, 2)
+        return self.over_time(self.dropout(mixed)), frame

@@ -61,7 +61,6 @@ def train_nano_cpu() -> IDMTrainConfig:
         clip_norm=20.0,
         weight_decay=0.02,
         decoupled_decay=True,
-        augment=AugmentConfig(hue=0.05, rotate_deg=0.0, scale=0.0, shear_deg=0.0, translate_px=0.0),
         mirror=True,
         precompute=True,
         precision="auto",

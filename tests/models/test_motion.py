@@ -90,7 +90,7 @@ def test_a_cell_without_texture_says_nothing_stands_out() -> None:
 
 def test_over_time_sees_its_dilation_each_way_and_no_other_frame() -> None:
     torch.manual_seed(0)
-    block, x = OverTime(8, dilation=4).eval(), torch.randn(1, 20, 8)
+    block, x = OverTime(8, dilation=4, dropout=0.5).eval(), torch.randn(1, 20, 8)
     changed = x.clone()
     changed[0, 10] += torch.randn(8)
     moved = (block(changed) - block(x)).abs().amax(2)[0] > 1e-6
@@ -99,7 +99,7 @@ def test_over_time_sees_its_dilation_each_way_and_no_other_frame() -> None:
 
 def test_every_parameter_learns_and_maps_may_be_given() -> None:
     torch.manual_seed(0)
-    encoder = MotionEncoder((2, 2), 16, conv3d_outchan=4, taps=5, motion_width=8, dilations=(1, 2)).eval()
+    encoder = MotionEncoder(16, taps=5, width=8, dilations=(1, 2), dropout=0.5).eval()
     frames = played(3)
     mixed, motion = encoder(frames)
     assert (mixed.shape, motion.shape) == ((1, 3, 16), (1, 3, 256))
