@@ -38,6 +38,8 @@ SHARPNESS = (2.0, 4.0)
 """Factors on how far a shift stands out, before the softmax that weighs the shifts."""
 FLOW_GAIN = 4.0
 """Mean shifts of everyday play are small shares of the largest; this brings them near 1."""
+AT_ONCE = 32
+"""Frames of an episode whose maps are computed together; more only takes memory."""
 CELL_DROPOUT = 0.05
 """Share of the cells whose motion is hidden in a window of training, as if they were another world's."""
 
@@ -105,6 +107,16 @@ def motion_maps(frames: Tensor) -> Tensor:
         x, y = matched[:, :-1].flatten(0, 1), matched[:, 1:].flatten(0, 1)
         maps.append(flow_maps(standing_out(cost_volume(x, y, scale.radius)), scale))
     return F.pad(torch.cat(maps, dim=1).unflatten(0, (len(frames), -1)), (0,) * 7 + (1,))
+
+
+def episode_maps(frames: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
+    """The maps of a whole episode: uint8 (L, 128, 128, 3) -> float16 (L, M, G, G), of which windows may be cut."""
+    maps = np.zeros((len(frames), MAPS, GRID, GRID), dtype=np.float16)
+    for start in range(0, len(frames) - 1, AT_ONCE):
+        part = torch.from_numpy(frames[start : start + AT_ONCE + 1].copy()).to(device)
+        found = motion_maps(part[None])[0, :-1]
+        maps[start : start + len(found)] = found.cpu().numpy()
+    return maps
 
 
 def mirrored_maps(maps: np.ndarray) -> np.ndarray:

@@ -22,12 +22,9 @@ from models.actions import MINECRAFT, ActionSchema, camera_to_bins, mirror_of
 from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import GRID, MAPS, mirrored_maps, motion_maps
+from models.motion import episode_maps, mirrored_maps
 from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
-
-MAPS_AT_ONCE = 32
-"""Frames; more only takes memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,16 +205,8 @@ def train_idm(
 def with_maps(episodes: Sequence[Episode]) -> list[Episode]:
     """The episodes with their motion maps as float16, computed on all cores."""
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return [replace(e, maps=m) for e, m in zip(episodes, pool.map(_maps, episodes), strict=True)]
-
-
-def _maps(episode: Episode) -> np.ndarray:
-    maps = np.zeros((len(episode), MAPS, GRID, GRID), dtype=np.float16)
-    for start in range(0, len(episode) - 1, MAPS_AT_ONCE):
-        frames = torch.from_numpy(episode.frames[start : start + MAPS_AT_ONCE + 1].copy())
-        found = motion_maps(frames[None])[0, :-1]
-        maps[start : start + len(found)] = found.numpy()
-    return maps
+        found = pool.map(episode_maps, [episode.frames for episode in episodes])
+        return [replace(episode, maps=maps) for episode, maps in zip(episodes, found, strict=True)]
 
 
 def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:

@@ -1,5 +1,6 @@
 """The motion front end: do its maps say how far the picture moved?"""
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -13,6 +14,7 @@ from models.motion import (
     MotionEncoder,
     OverTime,
     cost_volume,
+    episode_maps,
     flow_maps,
     local_contrast,
     mirrored_maps,
@@ -66,6 +68,13 @@ def test_maps_look_one_frame_ahead_and_know_nothing_after_the_last() -> None:
     changed[1, 2] = 255 - changed[1, 2]
     moved = (motion_maps(changed) - maps).abs().amax((2, 3, 4)) > 1e-6
     assert moved.tolist() == [[False] * 4, [False, True, True, False]]
+
+
+def test_maps_of_an_episode_are_those_of_one_long_window() -> None:
+    frames = played(40)
+    whole = motion_maps(frames)[0].numpy().astype(np.float16)
+    np.testing.assert_allclose(episode_maps(frames[0].numpy()), whole, atol=2e-3)
+    assert episode_maps(frames[0, :1].numpy()).shape == (1, MAPS, GRID, GRID)
 
 
 def test_a_mirrored_picture_has_mirrored_maps() -> None:

@@ -118,18 +118,19 @@ def test_a_tiny_model_learns_the_keys_and_beats_both_baselines() -> None:
 
 
 def test_maps_computed_ahead_are_those_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the windows are mirrored, and still no map is computed while training; nor does it change the loss."""
-    calls = []
+    """Half of the windows are mirrored, and still all maps are computed once; nor does it change the loss."""
+    calls: list[int] = []
     monkeypatch.setattr("models.motion.motion_maps", lambda frames: calls.append(1) or motion_maps(frames))
     config = replace(TINY, front="correlation")
     episodes = [episode("w", 16, seed=1)]  # one window is the whole episode: nothing follows its last frame
     first = []
-    for precompute in (True, False):
+    for precompute, times in ((True, 1), (False, 2)):  # once for the episode, or at each of two steps
+        calls.clear()
         training = IDMTrainConfig(
             learning_rate=1e-3, batch=2, window=16, max_steps=2, log_every=1, mirror=True, precompute=precompute
         )
         first.append(train_idm(episodes, new_model(config, 0).train(), training).history[0]["loss"])
-        assert bool(calls) is not precompute
+        assert len(calls) == times
     assert first[0] == pytest.approx(first[1], rel=1e-3)  # float16
 
 
