@@ -36,8 +36,8 @@ class Episode:
     """float32 (L,): weight of each frame's action in the loss; 0 where the action is unknown."""
     gui_open: np.ndarray | None = None
     """bool (L,): is a menu open; None where nobody knows."""
-    volumes: np.ndarray | None = None
-    """(L, S, 8, 8): the frames' cost volumes (`models.motion`), computed ahead; None to compute them when needed."""
+    maps: np.ndarray | None = None
+    """(L, 16, 16, 16): the frames' motion (`models.motion`), computed ahead; None to compute it when needed."""
     schema: ActionSchema = MINECRAFT
     """What buttons and camera mean."""
 
@@ -84,7 +84,7 @@ class Batch:
     weight: np.ndarray
     first: np.ndarray
     """bool (B, T): True on the frame at which an episode starts, so that no memory crosses from the one before."""
-    volumes: np.ndarray | None = None
+    maps: np.ndarray | None = None
 
 
 def load_recordings(directory: Path, schema: ActionSchema = MINECRAFT) -> tuple[list[Episode], dict[str, BadRecording]]:
@@ -146,12 +146,12 @@ def take_window(episode: Episode, rows: np.ndarray, length: int) -> Batch:
     weight = episode.weight[padded].astype(np.float32)
     weight[len(rows) :] = 0.0
     first = np.zeros(length, dtype=bool)
-    volumes = None if episode.volumes is None else episode.volumes[padded]
-    return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first, volumes)
+    maps = None if episode.maps is None else episode.maps[padded]
+    return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first, maps)
 
 
 def stack(windows: Sequence[Batch]) -> Batch:
-    """Windows of one length to a batch; all of them have volumes, or none."""
+    """Windows of one length to a batch; all of them have motion maps, or none."""
     columns = {name: [vars(window)[name] for window in windows] for name in vars(windows[0])}
     arrays: dict[str, Any] = {n: None if column[0] is None else np.stack(column) for n, column in columns.items()}
     return Batch(**arrays)

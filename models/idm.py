@@ -75,9 +75,13 @@ class IDMConfig:
     use_lastlayer: bool = False
     """Run `lastlayer` between transformer and heads. The released code does not."""
     front: Literal["conv3d", "correlation"] = "conv3d"
-    """"conv3d": the released model. "correlation": pooled input, cost volumes between frames, skips to the heads."""
-    motion_width: int = 96
-    """Channels of the convolutions over the cost volumes; only with the front "correlation"."""
+    """"conv3d": the released model. "correlation": how cells move between frames, skips to the heads."""
+    motion_width: int = 64
+    """Channels of the image stack; only with the front "correlation", which has no Impala stacks."""
+    dilations: tuple[int, ...] = ()
+    """Convolutions over time before the transformer: frames from tap to tap; only with the front "correlation"."""
+    dropout: float = 0.0
+    """Share of the features hidden in training; only with the front "correlation"."""
     schema: ActionSchema = MINECRAFT
     """The game's action space, whole: what the outputs mean."""
     n_buttons: int = field(init=False)
@@ -114,8 +118,8 @@ class InverseActionNet(nn.Module):
     def __init__(self, config: IDMConfig):
         super().__init__()
         self.use_lastlayer = config.use_lastlayer
-        channels = [c * config.impala_width for c in config.impala_chans]
         if config.front == "conv3d":
+            channels = [c * config.impala_width for c in config.impala_chans]
             kernel, width = (config.conv3d_taps, config.conv3d_side, config.conv3d_side), config.conv3d_outchan
             self.conv3d_layer = NormLayer(nn.Conv3d(3, width, kernel, padding="same"))
             self.img_process = ImageEncoder(
@@ -123,11 +127,11 @@ class InverseActionNet(nn.Module):
             )
         else:
             self.motion_process = MotionEncoder(
-                channels,
                 config.hidsize,
-                conv3d_outchan=config.conv3d_outchan,
                 taps=config.conv3d_taps,
-                motion_width=config.motion_width,
+                width=config.motion_width,
+                dilations=config.dilations,
+                dropout=config.dropout,
             )
         self.recurrent_layer = Transformer(
             layers=config.n_recurrence_layers,
@@ -143,14 +147,15 @@ class InverseActionNet(nn.Module):
         last = dense(config.hidsize, config.hidsize, normed=config.group_norm_groups is not None)
         self.lastlayer = last.requires_grad_(config.use_lastlayer)
         self.final_ln = nn.LayerNorm(config.hidsize)
+        self.dropout = nn.Dropout(config.dropout)
         self.front = config.front
         self.width = config.hidsize + (DENSE_WIDTH if config.front == "correlation" else 0)
 
-    def forward(self, frames: Tensor, volumes: Tensor | None = None) -> Tensor:
+    def forward(self, frames: Tensor, maps: Tensor | None = None) -> Tensor:
         if self.front == "conv3d":
             return self.final_ln(self._over_time(self._released_front(frames)))
-        x, motion = self.motion_process(frames, volumes)
-        return torch.cat([self.final_ln(self._over_time(x) + x), motion], dim=-1)
+        x, motion = self.motion_process(frames, maps)
+        return torch.cat([self.final_ln(self.dropout(self._over_time(x)) + x), motion], dim=-1)
 
     def _over_time(self, x: Tensor) -> Tensor:
         """(B, T, E) -> (B, T, E): the transformer and, where it is used, the last layer."""
@@ -185,18 +190,18 @@ class InverseDynamicsModel(nn.Module):
             }
         )
 
-    def forward(self, frames: Tensor, volumes: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(self, frames: Tensor, maps: Tensor | None = None) -> dict[str, Tensor]:
         """Log-probabilities of each frame's action, from the whole window.
 
         Args:
             frames: uint8 (B, T, 128, 128, 3) RGB, one continuous 20 Hz window per row.
-            volumes: their cost volumes (`models.motion.motion_volumes`) if computed ahead; the front "conv3d" has none.
+            maps: their motion (`models.motion.motion_maps`) if computed ahead; the front "conv3d" has none.
 
         Returns:
             {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}.
         """
         check_frames(frames)
-        latent = self.net(frames, volumes)
+        latent = self.net(frames, maps)
         return {name: head(latent) for name, head in self.pi_head.items()}
 
     @classmethod

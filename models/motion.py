@@ -1,31 +1,31 @@
 """A front end for small budgets: how did the picture move between frame t and frame t+1?
 
 The action of frame t shows in the change to frame t+1. The released model must learn to match patches between frames
-from labels alone, which takes very many of them. Here the matching is built in as local cost volumes: for each cell
-of frame t, how well does each shift of some pixels explain frame t+1? What the shifts mean is learned. Beside it
-stands the released family on few pixels: temporal convolution, Impala stacks. The heads see the motion features
-beside what the transformer makes of both: through the transformer alone, hundreds of steps pass before any of the
-motion arrives at the camera.
+from labels alone, which takes very many of them. Here the matching is built in: for each cell of frame t, how well does
+each shift of some pixels explain frame t+1 (a local cost volume), and which shift is that on average? These motion maps
+are fixed, so they need no backward pass, can be computed once for a whole training, and cannot overfit to a few worlds,
+as a network that saw the volumes themselves did. An image stack per frame sees the maps, and not the picture: what a
+picture shows could not be learned from ten worlds. Dilated convolutions then mix frames: keys are held for seconds,
+and many neighbours say so. The heads see each frame's own features beside what the transformer makes of the mixture:
+through it alone, hundreds of steps pass before any of the motion arrives at the camera.
 
-The matched features are fixed, so the volumes need no backward pass, which would be most of the cost on a CPU, can be
-computed once for a whole training, and cannot overfit to a few worlds. Two volumes: shifts up to the camera's 10
-degrees on a coarse picture, and small shifts on a fine one, where the camera's bins are narrow. Frames are squashed
-to a square, so both pictures keep twice as many columns as rows. Beside the volumes stands what each cell's shift is
-on average, as plain numbers.
+Two volumes: shifts up to the camera's 10 degrees on a coarse picture, and small shifts on a fine one, where the
+camera's bins are narrow. Frames are squashed to a square, so both pictures keep twice as many columns as rows.
 
-Shapes: B batch, T time, N = B*T, C channels, G = 8 cells per side, S shifts of both volumes together, E hidsize.
+Shapes: B batch, T time, N = B*T, C channels, G = 16 cells per side, S shifts of a volume, M = 16 maps, E hidsize.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.backbone import DENSE_WIDTH, ImpalaCNN, NormLayer, pixels
+from models.backbone import DENSE_WIDTH, NormLayer, pixels
 
-GRID = 8
+GRID = 16
 CHANNELS = ((0.299, 0.587, 0.114), (1.0, -1.0, 0.0), (-0.5, -0.5, 1.0))
 """What is matched, as weights of red, green, blue: brightness, red against green, blue against both."""
 CONTRAST_FLOOR = (0.02, 0.03, 0.03)
@@ -38,8 +38,10 @@ SHARPNESS = (2.0, 4.0)
 """Factors on how far a shift stands out, before the softmax that weighs the shifts."""
 FLOW_GAIN = 4.0
 """Mean shifts of everyday play are small shares of the largest; this brings them near 1."""
-PATCH = 4
-"""Pixels per side of what the temporal convolution sees at once; the stacks then work on 32x32."""
+AT_ONCE = 32
+"""Frames of an episode whose maps are computed together; more only takes memory."""
+CELL_DROPOUT = 0.05
+"""Share of the cells whose motion is hidden in a window of training, as if they were another world's."""
 
 
 class Scale(NamedTuple):
@@ -54,8 +56,9 @@ class Scale(NamedTuple):
 
 
 SCALES = (Scale(pool=(4, 2), radius=(5, 10)), Scale(pool=(2, 1), radius=(2, 2)))
-SHIFTS = sum(scale.shifts for scale in SCALES)
-FLOW_MAPS = 4 * len(SCALES) * len(SHARPNESS)
+MAPS = 4 * len(SCALES) * len(SHARPNESS)
+RIGHT = slice(1, None, 4)
+"""The maps that change their sign when the picture is mirrored."""
 
 
 def local_contrast(images: Tensor) -> Tensor:
@@ -69,18 +72,18 @@ def local_contrast(images: Tensor) -> Tensor:
 def cost_volume(x: Tensor, y: Tensor, radius: tuple[int, int]) -> Tensor:
     """Mean product of each cell of x with y, summed over channels, for each shift of up to `radius` (rows, columns).
 
-    A cell counts half a cell of its neighbours too: small cells alone find many false matches.
+    A cell counts half of each neighbour too: small cells alone find many false matches.
 
     Args:
-        x, y: (N, C, H, W) of frames t and t+1, H and W multiples of 8; outside the picture counts as zero.
+        x, y: (N, C, H, W) of frames t and t+1, H and W multiples of 32; outside the picture counts as zero.
 
     Returns:
-        (N, shifts, 8, 8), vertical shift slowest.
+        (N, S, G, G), vertical shift slowest.
     """
     (rows, columns), (height, width) = radius, x.shape[-2:]
     padded = F.pad(y, (columns, columns, rows, rows))
     cell = (height // GRID, width // GRID)
-    margin = (cell[0] // 4, cell[1] // 4)
+    margin = (cell[0] // 2, cell[1] // 2)
     window = (cell[0] + 2 * margin[0], cell[1] + 2 * margin[1])
     costs = []
     for down in range(2 * rows + 1):
@@ -91,57 +94,60 @@ def cost_volume(x: Tensor, y: Tensor, radius: tuple[int, int]) -> Tensor:
 
 
 @torch.no_grad()
-def motion_volumes(frames: Tensor) -> Tensor:
-    """Both cost volumes between each frame and the next, standing out: uint8 (B, T, 128, 128, 3) -> (B, T, S, 8, 8).
+def motion_maps(frames: Tensor) -> Tensor:
+    """How each cell moves between each frame and the next: uint8 (B, T, 128, 128, 3) -> (B, T, M, G, G).
 
     Zero for the last frame of a window: nothing is known of what follows.
     """
     images = pixels(frames).unflatten(0, frames.shape[:2])
     channels = torch.einsum("kc,btchw->btkhw", images.new_tensor(CHANNELS), images)
-    volumes = []
+    maps = []
     for scale in SCALES:
         matched = local_contrast(F.avg_pool2d(channels.flatten(0, 1), scale.pool)).unflatten(0, frames.shape[:2])
         x, y = matched[:, :-1].flatten(0, 1), matched[:, 1:].flatten(0, 1)
-        volumes.append(cost_volume(x, y, scale.radius))
-    return F.pad(standing_out(torch.cat(volumes, dim=1)).unflatten(0, (len(frames), -1)), (0,) * 7 + (1,))
+        maps.append(flow_maps(standing_out(cost_volume(x, y, scale.radius)), scale))
+    return F.pad(torch.cat(maps, dim=1).unflatten(0, (len(frames), -1)), (0,) * 7 + (1,))
 
 
-def mirrored_shifts() -> list[int]:
-    """Where each shift of `motion_volumes` goes when the picture is mirrored left to right; cells turn round too."""
-    order, first = [], 0
-    for scale in SCALES:
-        span = 2 * scale.radius[1] + 1
-        order += [first + i - i % span + span - 1 - i % span for i in range(scale.shifts)]
-        first += scale.shifts
-    return order
+def episode_maps(frames: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
+    """The maps of a whole episode: uint8 (L, 128, 128, 3) -> float16 (L, M, G, G), of which windows may be cut."""
+    maps = np.zeros((len(frames), MAPS, GRID, GRID), dtype=np.float16)
+    for start in range(0, len(frames) - 1, AT_ONCE):
+        part = torch.from_numpy(frames[start : start + AT_ONCE + 1].copy()).to(device)
+        found = motion_maps(part[None])[0, :-1]
+        maps[start : start + len(found)] = found.cpu().numpy()
+    return maps
+
+
+def mirrored_maps(maps: np.ndarray) -> np.ndarray:
+    """The maps (..., M, G, G) of the picture mirrored left to right, a new array."""
+    turned = maps[..., ::-1].copy()
+    turned[..., RIGHT, :, :] *= -1
+    return turned
 
 
 def _blur(x: Tensor) -> Tensor:
     return F.avg_pool2d(x, 5, stride=1, padding=2, count_include_pad=False)
 
 
-def standing_out(volumes: Tensor) -> Tensor:
-    """How far each shift stands out among all shifts of its cell and scale: (N, S, 8, 8) -> the same shape."""
-    parts = volumes.split([scale.shifts for scale in SCALES], dim=1)
-    return torch.cat([(v - v.mean(1, keepdim=True)) / (v.std(1, keepdim=True) + FLAT) for v in parts], dim=1)
+def standing_out(volume: Tensor) -> Tensor:
+    """How far each shift stands out among all shifts of its cell: (N, S, G, G) -> the same shape."""
+    return (volume - volume.mean(1, keepdim=True)) / (volume.std(1, keepdim=True) + FLAT)
 
 
-@torch.no_grad()
-def flow_maps(standing: Tensor) -> Tensor:
-    """Each cell's shift as numbers, from what stands out: (N, S, 8, 8) -> (N, FLOW_MAPS, 8, 8).
+def flow_maps(standing: Tensor, scale: Scale) -> Tensor:
+    """Each cell's shift as numbers, from what stands out: (N, S, G, G) -> (N, 4 per sharpness, G, G).
 
-    For each scale and sharpness: the mean shift down and right under a softmax over the shifts, how peaked that
-    softmax is, and the mean square of its shifts. Left and right differ here from the first step on; a network that
-    sees volumes alone knows for hundreds of steps how far the camera turned, and not which way.
+    For each sharpness: the mean shift down and right under a softmax over the shifts, how peaked that softmax is, and
+    the mean square of its shifts. Left and right differ here from the first step on; a network that sees volumes alone
+    knows for hundreds of steps how far the camera turned, and not which way.
     """
     maps = []
-    parts = standing.float().split([scale.shifts for scale in SCALES], dim=1)
-    for scale, part in zip(SCALES, parts, strict=True):
-        place = _places(scale).to(part)
-        for sharpness in SHARPNESS:
-            chance = torch.softmax(sharpness * part, dim=1)
-            mean, square = (torch.einsum("ks,nsij->nkij", p, chance) for p in (place, place.square().sum(0)[None]))
-            maps += [FLOW_GAIN * mean, chance.square().sum(1, keepdim=True).sqrt(), square]
+    place = _places(scale).to(standing)
+    for sharpness in SHARPNESS:
+        chance = torch.softmax(sharpness * standing, dim=1)
+        mean, square = (torch.einsum("ks,nsij->nkij", p, chance) for p in (place, place.square().sum(0)[None]))
+        maps += [FLOW_GAIN * mean, chance.square().sum(1, keepdim=True).sqrt(), square]
     return torch.cat(maps, dim=1)
 
 
@@ -162,51 +168,62 @@ class Residual(nn.Module):
         return x + F.relu(self.conv(x))
 
 
-class MotionFeatures(nn.Module):
-    """What the cost volumes of neighbouring frames say: (N, S, 8, 8) as they stand out -> (N, 256)."""
+class CellFeatures(nn.Module):
+    """What the motion maps say about each frame: (N, M, G, G) -> (N, 256)."""
 
-    def __init__(self, width: int, dropout: float = 0.1):
+    def __init__(self, width: int, dropout: float):
         super().__init__()
         self.cells = nn.Sequential(
-            nn.Conv2d(SHIFTS, width, 1),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, padding=1),
-            nn.ReLU(),
+            *_convolution(MAPS, width),
+            *_convolution(width, width, stride=2),
+            *_convolution(width, width),
             Residual(width),
+            *_convolution(width, width, stride=2),
         )
-        self.with_flow = nn.Sequential(
-            nn.Conv2d(width + FLOW_MAPS, width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(width, width, 3, stride=2, padding=1),
-            nn.ReLU(),
-        )
-        flat = width * (GRID // 2) ** 2
+        flat = width * (GRID // 4) ** 2
         self.whole = nn.Sequential(nn.LayerNorm(flat), nn.Dropout(dropout), nn.Linear(flat, DENSE_WIDTH), nn.ReLU())
 
-    def forward(self, standing: Tensor) -> Tensor:
-        # narrow convolutions run 1.6 times faster with channels last, here and below
-        cells = self.cells(standing.contiguous(memory_format=torch.channels_last))
-        cells = self.with_flow(torch.cat([cells, flow_maps(standing).to(cells)], dim=1))
-        return self.whole(cells.flatten(1))
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return next(self.parameters()).dtype
+
+    def forward(self, cells: Tensor) -> Tensor:
+        # narrow convolutions run 1.6 times faster with channels last
+        return self.whole(self.cells(cells.contiguous(memory_format=torch.channels_last)).flatten(1))
+
+
+def _convolution(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
+    return [nn.Conv2d(channels, width, 3, stride=stride, padding=1), nn.ReLU()]
+
+
+class OverTime(nn.Module):
+    """x + what a convolution over time makes of it: (B, T, E) -> the same shape; `dilation` frames from tap to tap."""
+
+    def __init__(self, width: int, dilation: int, dropout: float):
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.conv = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.out = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(width, width, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.out(self.conv(self.norm(x).transpose(1, 2))).transpose(1, 2)
 
 
 class MotionEncoder(nn.Module):
-    """Motion and appearance of each frame: uint8 (B, T, 128, 128, 3) -> both mixed (B, T, E), motion (B, T, 256)."""
+    """Each frame among its neighbours: uint8 (B, T, 128, 128, 3) -> mixed over time (B, T, E), alone (B, T, 256)."""
 
-    def __init__(self, channels: Sequence[int], hidsize: int, *, conv3d_outchan: int, taps: int, motion_width: int):
+    def __init__(self, hidsize: int, *, taps: int, width: int, dilations: Sequence[int], dropout: float):
         super().__init__()
-        self.motion = MotionFeatures(motion_width)
-        kernel, padding = (taps, PATCH, PATCH), (taps // 2, 0, 0)
-        self.conv3d_layer = nn.Conv3d(3, conv3d_outchan, kernel, stride=(1, PATCH, PATCH), padding=padding)
-        self.cnn = ImpalaCNN(conv3d_outchan, channels, side=128 // PATCH, first_norm=True)
-        self.mix = NormLayer(nn.Conv1d(2 * DENSE_WIDTH, hidsize, taps, padding=taps // 2))
+        self.hide = nn.Dropout(CELL_DROPOUT)
+        self.frame = CellFeatures(width, dropout)
+        self.mix = NormLayer(nn.Conv1d(DENSE_WIDTH, hidsize, taps, padding=taps // 2))
+        self.dropout = nn.Dropout(dropout)
+        self.over_time = nn.Sequential(*[OverTime(hidsize, dilation, dropout) for dilation in dilations])
 
-    def forward(self, frames: Tensor, volumes: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        shape = frames.shape[:2]
-        volumes = motion_volumes(frames) if volumes is None else volumes
-        motion = self.motion(volumes.flatten(0, 1).to(self.conv3d_layer.weight))
-        over_time = pixels(frames).unflatten(0, shape).transpose(1, 2) - 0.5
-        x = F.relu(self.conv3d_layer(over_time)).transpose(1, 2).flatten(0, 1)
-        appearance = self.cnn(x.contiguous(memory_format=torch.channels_last))
-        both = torch.cat([motion, appearance], dim=1).unflatten(0, shape)
-        return self.mix(both.transpose(1, 2)).transpose(1, 2), motion.unflatten(0, shape)
+    def forward(self, frames: Tensor, maps: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        maps = (motion_maps(frames) if maps is None else maps).to(self.frame.dtype)
+        maps = maps * self.hide(maps.new_ones(len(maps), 1, 1, GRID, GRID))
+        frame = self.frame(maps.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        mixed = self.mix(frame.transpose(1, 2)).transpose(1, 2)
+        return self.over_time(self.dropout(mixed)), frame

@@ -10,6 +10,7 @@ import torch
 
 from models.actions import ActionSchema, bins_to_camera
 from models.idm import InverseDynamicsModel
+from models.motion import episode_maps
 from models.windows import LENGTH, STRIDE, edge_mask, windows
 
 WINDOWS_PER_BATCH = 4
@@ -63,10 +64,13 @@ def log_probabilities(
     device = next(model.parameters()).device
     parts: dict[str, list[torch.Tensor]] = {"buttons": [], "camera": []}
     found = windows(len(frames), length, stride)
+    inputs = [frames]
+    if model.config.front == "correlation":
+        inputs.append(episode_maps(frames, device))  # once, though windows overlap
     for first in range(0, len(found), WINDOWS_PER_BATCH):
         chunk = found[first : first + WINDOWS_PER_BATCH]  # all windows of one clip are equally long
-        stack = np.stack([frames[w.start : w.stop] for w in chunk])
-        log_probs = model(torch.from_numpy(stack).to(device))
+        stacks = (np.stack([rows[w.start : w.stop] for w in chunk]) for rows in inputs)
+        log_probs = model(*(torch.from_numpy(stack).to(device) for stack in stacks))
         for i, w in enumerate(chunk):
             for name, kept in parts.items():
                 kept.append(log_probs[name][i, w.keep_start - w.start : w.keep_stop - w.start].float().cpu())

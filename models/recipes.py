@@ -14,11 +14,11 @@ def idm_nano_cpu() -> IDMConfig:
         front="correlation",
         hidsize=256,
         attention_heads=4,
-        timesteps=16,
+        timesteps=32,
         n_recurrence_layers=1,
         pointwise_ratio=2,
-        impala_chans=(32, 32),
-        conv3d_outchan=32,
+        dilations=(2, 4, 8),
+        dropout=0.3,
     )
 
 

@@ -22,12 +22,9 @@ from models.actions import MINECRAFT, ActionSchema, camera_to_bins, mirror_of
 from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import GRID, SHIFTS, mirrored_shifts, motion_volumes
+from models.motion import episode_maps, mirrored_maps
 from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
-
-VOLUMES_AT_ONCE = 32
-"""Frames; more only takes memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +34,8 @@ class IDMTrainConfig(TrainConfig):
     mirror: bool = False
     """Mirror each window left to right with probability 1/2; keys and camera follow by the schema's `mirror`."""
     precompute: bool = False
-    """Compute the cost volumes of `models.motion` once, not at every visit: 33 kB of memory per frame. They then see
-    none of the augmentation, so that should change colours only."""
+    """Compute the motion maps of `models.motion` once, not at every visit: 8 kB of memory per frame. They then see none
+    of the augmentation, so that should change colours only."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,14 +51,13 @@ def train_nano_cpu() -> IDMTrainConfig:
     cores with instructions for bfloat16; `max_seconds` ends it sooner."""
     return IDMTrainConfig(
         learning_rate=2e-3,
-        batch=16,
-        window=16,
+        batch=8,
+        window=32,
         epochs=40,
         warmup_steps=100,
         clip_norm=20.0,
         weight_decay=0.02,
         decoupled_decay=True,
-        augment=AugmentConfig(hue=0.05, rotate_deg=0.0, scale=0.0, shear_deg=0.0, translate_px=0.0),
         mirror=True,
         precompute=True,
         precision="auto",
@@ -136,10 +132,10 @@ def mirrored(batch: Batch, chosen: np.ndarray, schema: ActionSchema = MINECRAFT)
     frames[chosen] = batch.frames[chosen, :, :, ::-1]
     buttons[chosen] = batch.buttons[chosen][..., order]
     camera_deg[chosen] *= signs
-    volumes = None if batch.volumes is None else batch.volumes.copy()
-    if volumes is not None:
-        volumes[chosen] = volumes[chosen][:, :, mirrored_shifts(), :, ::-1]
-    return replace(batch, frames=frames, buttons=buttons, camera_deg=camera_deg, volumes=volumes)
+    maps = None if batch.maps is None else batch.maps.copy()
+    if maps is not None:
+        maps[chosen] = mirrored_maps(maps[chosen])
+    return replace(batch, frames=frames, buttons=buttons, camera_deg=camera_deg, maps=maps)
 
 
 class IDMObjective:
@@ -158,8 +154,8 @@ class IDMObjective:
         found = camera_to_bins(batch.camera_deg.reshape(-1, 2), self.schema).reshape(batch.camera_deg.shape)
         bins = torch.from_numpy(found).to(device).long()
         weight = torch.from_numpy(batch.weight).to(device)
-        volumes = None if batch.volumes is None else torch.from_numpy(batch.volumes).to(device)
-        log_probs = model(torch.from_numpy(batch.frames).to(device), volumes)
+        maps = None if batch.maps is None else torch.from_numpy(batch.maps).to(device)
+        log_probs = model(torch.from_numpy(batch.frames).to(device), maps)
         total = weight.sum().clamp_min(1e-6)
         button_loss = -(_chosen(log_probs["buttons"], buttons) * weight).sum() / total
         camera_loss = -(_chosen(log_probs["camera"], bins) * weight).sum() / total
@@ -192,7 +188,7 @@ def train_idm(
     where = where or Surroundings()
     check_schema(episodes, model.config.schema)
     if config.precompute and model.config.front == "correlation":
-        episodes = with_volumes(episodes)
+        episodes = with_maps(episodes)
 
     def source(position: Any) -> Source:
         return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0, where.workers)
@@ -206,19 +202,11 @@ def train_idm(
     return train(model, objective, source, config, total_steps=steps, data=data, where=where)
 
 
-def with_volumes(episodes: Sequence[Episode]) -> list[Episode]:
-    """The episodes with their cost volumes as float16, computed on all cores."""
+def with_maps(episodes: Sequence[Episode]) -> list[Episode]:
+    """The episodes with their motion maps as float16, computed on all cores."""
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        return [replace(e, volumes=v) for e, v in zip(episodes, pool.map(_volumes, episodes), strict=True)]
-
-
-def _volumes(episode: Episode) -> np.ndarray:
-    volumes = np.zeros((len(episode), SHIFTS, GRID, GRID), dtype=np.float16)
-    for start in range(0, len(episode) - 1, VOLUMES_AT_ONCE):
-        frames = torch.from_numpy(episode.frames[start : start + VOLUMES_AT_ONCE + 1].copy())
-        found = motion_volumes(frames[None])[0, :-1]
-        volumes[start : start + len(found)] = found.numpy()
-    return volumes
+        found = pool.map(episode_maps, [episode.frames for episode in episodes])
+        return [replace(episode, maps=maps) for episode, maps in zip(episodes, found, strict=True)]
 
 
 def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:

@@ -20,19 +20,31 @@ from tests.operators.head import shared_head
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture
-def prepared(world: Path, copy_base: Any) -> tuple[Path, dict[str, Any]]:
-    """A store with working clips in pieces of two seconds, and an IDM."""
-    sections = tiny.recipe(world, cut={"max_clip_s": 2.0, "min_tail_s": 0.0})
-    folder = copy_base("prepared")
+@pytest.fixture(scope="module")
+def sections(world: Path) -> dict[str, Any]:
+    """A recipe whose working clips are pieces of two seconds."""
+    return tiny.recipe(world, cut={"max_clip_s": 2.0, "min_tail_s": 0.0})
+
+
+@pytest.fixture(scope="module")
+def prepared(base: tuple[Path, Any], sections: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with working clips and an IDM, to be copied and never written."""
+    folder = Path(shutil.copytree(base[0], tmp_path_factory.mktemp("prepared") / "store"))
     tiny.run(store_settings(folder), sections, "cut")
-    return folder, sections
+    return folder
 
 
-def twins(folder: Path) -> tuple[Path, Path]:
-    """Two copies of a store."""
-    one, other = (Path(shutil.copytree(folder, folder.parent / name)) for name in ("calm", "hurt"))
-    return one, other
+@pytest.fixture(scope="module")
+def calm(prepared: Path, sections: dict[str, Any]) -> dict[str, bytes]:
+    """All objects of that store once labels and shards were written undisturbed."""
+    folder = Path(shutil.copytree(prepared, prepared.parent / "calm"))
+    return finished(folder, sections, "label", "shard")
+
+
+def finished(folder: Path, sections: dict[str, Any], *stages: str) -> dict[str, bytes]:
+    """All objects of a store after these stages."""
+    tiny.run_flow(store_settings(folder), sections, stages)
+    return contents(folder)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -70,12 +82,11 @@ def kill_after_labels(process: subprocess.Popen[bytes], folder: Path, count: int
 
 @pytest.mark.services
 @pytest.mark.parametrize("where", ["one process", "ray"])
-def test_killed_and_repaired_equals_undisturbed(prepared: tuple[Path, dict[str, Any]], where: str) -> None:
-    folder, sections = prepared
+def test_killed_and_repaired_equals_undisturbed(
+    prepared: Path, calm: dict[str, bytes], sections: dict[str, Any], tmp_path: Path, where: str
+) -> None:
+    hurt = Path(shutil.copytree(prepared, tmp_path / "hurt"))
     cluster = on_cluster() if where == "ray" else None
-    calm, hurt = twins(folder)
-    tiny.run(store_settings(calm), sections, "label")
-    tiny.run(store_settings(calm), sections, "shard")
     for count in (1, 3):
         kill_after_labels(label(hurt, sections, cluster), hurt, count)
     half = [key for key in contents(hurt) if key.startswith("_ledger/label")]
@@ -84,19 +95,18 @@ def test_killed_and_repaired_equals_undisturbed(prepared: tuple[Path, dict[str, 
     assert process.returncode == 0
     assert len(half) <= summary["skipped"], "what was committed before a kill is not done again"
     assert summary["done"] + summary["skipped"] == 8, "two videos of 8 s in pieces of 2 s"
-    tiny.run(store_settings(hurt), sections, "shard")
-    expected, found = contents(calm), contents(hurt)
-    assert sorted(found) == sorted(expected)
-    assert [key for key in expected if found[key] != expected[key]] == []
+    found = finished(hurt, sections, "shard")
+    assert sorted(found) == sorted(calm)
+    assert [key for key in calm if found[key] != calm[key]] == []
 
 
 @pytest.mark.services
-def test_two_runs_at_once_leave_one_store(prepared: tuple[Path, dict[str, Any]]) -> None:
-    folder, sections = prepared
-    calm, twice = twins(folder)
-    tiny.run(store_settings(calm), sections, "label")
+def test_two_runs_at_once_leave_one_store(
+    prepared: Path, calm: dict[str, bytes], sections: dict[str, Any], tmp_path: Path
+) -> None:
+    twice = Path(shutil.copytree(prepared, tmp_path / "twice"))
     processes = [label(twice, sections) for _ in range(2)]
     outputs = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     assert all(json.loads(output.splitlines()[-1])["quarantined"] == 0 for output in outputs)
-    assert contents(twice) == contents(calm)
+    assert finished(twice, sections, "shard") == calm

@@ -12,7 +12,7 @@ from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows
 from models.evaluate import evaluate_episodes
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import motion_volumes
+from models.motion import motion_maps
 from models.train_idm import IDMObjective, IDMTrainConfig, configure, mirrored, new_model, train_idm
 from tests.models.game import episode
 
@@ -30,7 +30,7 @@ TINY = IDMConfig(
 class Uniform(torch.nn.Module):
     """Every choice equally likely."""
 
-    def forward(self, frames: torch.Tensor, volumes: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
         shape = frames.shape[:2]
         return {"buttons": torch.full((*shape, 20, 2), 0.5).log(), "camera": torch.full((*shape, 2, 11), 1 / 11).log()}
 
@@ -83,9 +83,9 @@ def test_half_of_the_windows_are_mirrored_by_the_seed_of_the_step() -> None:
     seen = []
 
     class Watch(Uniform):
-        def forward(self, frames: torch.Tensor, volumes: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
             seen.append((frames.numpy() != batch.frames).any(axis=(1, 2, 3, 4)))
-            return super().forward(frames, volumes)
+            return super().forward(frames, maps)
 
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
@@ -117,19 +117,20 @@ def test_a_tiny_model_learns_the_keys_and_beats_both_baselines() -> None:
         assert report["overall"]["event_f1_pooled"] > baseline["event_f1_pooled"] + 0.3
 
 
-def test_volumes_computed_ahead_are_those_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the windows are mirrored, and still no volume is computed while training; nor does it change the loss."""
-    calls = []
-    monkeypatch.setattr("models.motion.motion_volumes", lambda frames: calls.append(1) or motion_volumes(frames))
+def test_maps_computed_ahead_are_those_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the windows are mirrored, and still all maps are computed once; nor does it change the loss."""
+    calls: list[int] = []
+    monkeypatch.setattr("models.motion.motion_maps", lambda frames: calls.append(1) or motion_maps(frames))
     config = replace(TINY, front="correlation")
     episodes = [episode("w", 16, seed=1)]  # one window is the whole episode: nothing follows its last frame
     first = []
-    for precompute in (True, False):
+    for precompute, times in ((True, 1), (False, 2)):  # once for the episode, or at each of two steps
+        calls.clear()
         training = IDMTrainConfig(
             learning_rate=1e-3, batch=2, window=16, max_steps=2, log_every=1, mirror=True, precompute=precompute
         )
         first.append(train_idm(episodes, new_model(config, 0).train(), training).history[0]["loss"])
-        assert bool(calls) is not precompute
+        assert len(calls) == times
     assert first[0] == pytest.approx(first[1], rel=1e-3)  # float16
 
 
