@@ -9,7 +9,7 @@ from models.policy import PolicyConfig
 
 
 def idm_nano_cpu() -> IDMConfig:
-    """Ours, for a laptop: trains on two CPU cores within the hour. 2.7 M parameters, motion front end."""
+    """Ours, for a laptop: trains on two CPU cores within the hour. 2.2 M parameters, motion front end."""
     return IDMConfig(
         front="correlation",
         hidsize=256,

@@ -47,8 +47,9 @@ class IDMTrainConfig(TrainConfig):
 
 
 def train_nano_cpu() -> IDMTrainConfig:
-    """For `recipes.idm_nano_cpu` and less than an hour of play: 6,275 steps for 33 minutes of it, about an hour on two
-    cores with instructions for bfloat16; `max_seconds` ends it sooner."""
+    """For `recipes.idm_nano_cpu` and less than an hour of play: 6,275 steps for 33 minutes of it, 20 minutes on one
+    core with instructions for bfloat16, after 6 for the motion maps; `max_seconds` ends it sooner. Colours are left
+    alone: the model sees motion, which is computed once."""
     return IDMTrainConfig(
         learning_rate=2e-3,
         batch=8,
