@@ -3,7 +3,7 @@
 It sees the past and the future, which makes the task far easier than acting. The released graph is: a temporal
 convolution over 5 frames, Impala stacks per frame, transformer blocks without mask, two heads. `front="correlation"`
 keeps that family and adds what small budgets need, see `models/motion.py`: there the mixed features also skip the
-transformer, whose blocks have no outer skip, and the motion features go to the heads as they are.
+transformer, whose blocks have no outer skip, and each frame's own features go to the heads as they are.
 
 `lastlayer`: the released forward pass computes this layer and throws the result away, so by default it is skipped
 here, though its tensors are loaded and saved. `use_lastlayer=True` runs it, as the paper's text has it.
