@@ -37,7 +37,7 @@ status: $(STAMP)  ## what runs here
 
 test: $(STAMP)  ## every test, with a real SeaweedFS, Ray and Airflow
 	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -m "not services" --numprocesses 2 --dist loadfile
-	@$(PYTHON) -m pytest -q -m services
+	@OMP_NUM_THREADS=1 $(PYTHON) -m pytest -q -m services
 
 lint: $(STAMP)  ## ruff: rules and format
 	@$(VENV)/bin/ruff check .

@@ -5,12 +5,27 @@ of workers. Gradients are averaged by DistributedDataParallel; the figures that 
 that all workers take the same decision at the same step.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """Compute in the calling thread alone, for networks of small steps; as before if not `wanted`.
+
+    Several threads wait for one another at each step, and beside other work twenty times longer than they compute.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1 if wanted else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Workers:

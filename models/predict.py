@@ -11,6 +11,7 @@ import torch
 from models.actions import ActionSchema, bins_to_camera
 from models.idm import InverseDynamicsModel
 from models.motion import episode_maps
+from models.parallel import one_thread
 from models.windows import LENGTH, STRIDE, edge_mask, windows
 
 WINDOWS_PER_BATCH = 4
@@ -61,6 +62,13 @@ def log_probabilities(
     """What the heads say about each frame, on the CPU: float32 (T, 20, 2) and (T, 2, 11). As `predict_episode`."""
     if len(frames) == 0:
         raise ValueError("expected at least one frame to label, got none")
+    with one_thread(model.config.front == "correlation"):
+        return _log_probabilities(model, frames, length, stride)
+
+
+def _log_probabilities(
+    model: InverseDynamicsModel, frames: np.ndarray, length: int, stride: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     device = next(model.parameters()).device
     parts: dict[str, list[torch.Tensor]] = {"buttons": [], "camera": []}
     found = windows(len(frames), length, stride)

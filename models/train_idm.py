@@ -23,6 +23,7 @@ from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.motion import episode_maps, mirrored_maps
+from models.parallel import one_thread
 from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
 
@@ -188,7 +189,8 @@ def train_idm(
     """
     where = where or Surroundings()
     check_schema(episodes, model.config.schema)
-    if config.precompute and model.config.front == "correlation":
+    is_small = model.config.front == "correlation"
+    if config.precompute and is_small:
         episodes = with_maps(episodes)
 
     def source(position: Any) -> Source:
@@ -200,12 +202,13 @@ def train_idm(
         "model": config_to_dict(model.config),
     }
     objective = IDMObjective(config.mirror, model.config.schema)
-    return train(model, objective, source, config, total_steps=steps, data=data, where=where)
+    with one_thread(is_small):
+        return train(model, objective, source, config, total_steps=steps, data=data, where=where)
 
 
 def with_maps(episodes: Sequence[Episode]) -> list[Episode]:
     """The episodes with their motion maps as float16, computed on all cores."""
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool, one_thread():
         found = pool.map(episode_maps, [episode.frames for episode in episodes])
         return [replace(episode, maps=maps) for episode, maps in zip(episodes, found, strict=True)]
 

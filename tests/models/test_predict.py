@@ -74,3 +74,23 @@ def test_edges_have_less_context() -> None:
 def test_no_frames_are_an_error() -> None:
     with pytest.raises(ValueError, match="at least one frame"):
         predict_episode(Reader(), np.zeros((0, 2, 2, 3), np.uint8))  # type: ignore[arg-type]
+
+
+class Counting(Reader):
+    """Notes in how many threads it computes."""
+
+    def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        self.threads = torch.get_num_threads()
+        return super().forward(frames)
+
+
+@pytest.mark.parametrize(("front", "threads"), [("correlation", 1), ("conv3d", 2)])
+def test_small_models_compute_in_one_thread_and_others_as_they_were(front: str, threads: int) -> None:
+    before, model = torch.get_num_threads(), Counting()
+    model.config = IDMConfig(hidsize=2, attention_heads=1, front=front)
+    torch.set_num_threads(2)
+    try:
+        predict_episode(model, np.zeros((3, 128, 128, 3), np.uint8))
+        assert (model.threads, torch.get_num_threads()) == (threads, 2)
+    finally:
+        torch.set_num_threads(before)
