@@ -59,7 +59,7 @@ class IDMConfig:
     impala_chans: tuple[int, ...] = (16, 32, 32)
     """Channels of the Impala stacks before `impala_width`."""
     conv3d_outchan: int = 128
-    """Channels of the temporal convolution (`conv3d_params.outchan`)."""
+    """Channels of the temporal convolution (`conv3d_params.outchan`); only with the front "conv3d"."""
     conv3d_taps: int = 5
     """Frames the temporal convolution sees, centred; an odd number (`conv3d_params.kernel_size[0]`)."""
     conv3d_side: int = 1

@@ -41,7 +41,7 @@ FLOW_GAIN = 4.0
 AT_ONCE = 32
 """Frames of an episode whose maps are computed together; more only takes memory."""
 CELL_DROPOUT = 0.05
-"""Share of the cells whose motion is hidden in a window of training, as if they were another world's."""
+"""Share of the cells whose motion is hidden in a window of training, whatever else is dropped."""
 
 
 class Scale(NamedTuple):

@@ -36,7 +36,7 @@ class IDMTrainConfig(TrainConfig):
     """Mirror each window left to right with probability 1/2; keys and camera follow by the schema's `mirror`."""
     precompute: bool = False
     """Compute the motion maps of `models.motion` once, not at every visit: 8 kB of memory per frame. They then see none
-    of the augmentation, so that should change colours only."""
+    of the augmentation."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -159,3 +159,18 @@ def test_actions_of_another_game_are_refused() -> None:
     model = new_model(replace(TINY, schema=load_schema("desktop")), 0)
     with pytest.raises(ValueError, match="actions of the model's schema 'desktop', got 'minecraft'; use recordings"):
         train_idm([episode("w", 20, seed=1)], model, config)
+
+
+@pytest.mark.parametrize(("front", "threads"), [("correlation", 1), ("conv3d", 2)])
+def test_small_models_train_in_one_thread_and_others_as_they_were(front: str, threads: int) -> None:
+    before, seen = torch.get_num_threads(), []
+    model = new_model(replace(TINY, front=front), 0)
+    model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    torch.set_num_threads(2)
+    try:
+        train_idm(
+            [episode("w", 16, seed=1)], model, IDMTrainConfig(learning_rate=1e-3, batch=1, window=16, max_steps=2)
+        )
+        assert (seen, torch.get_num_threads()) == ([threads] * 2, 2)
+    finally:
+        torch.set_num_threads(before)
