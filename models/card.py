@@ -5,6 +5,7 @@
 
 import json
 import math
+import os
 import platform
 import shlex
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 
 from models.idm import InverseDynamicsModel
 from models.policy import Policy
@@ -101,7 +103,10 @@ def _cell(value: Any) -> str:
 def this_command() -> str:
     """The command line of this process as one would type it."""
     main = sys.modules["__main__"].__spec__
-    program = ["python", "-m", main.name] if main is not None else ["python", Path(sys.argv[0]).name]
+    python = ["python"]
+    if dist.is_torchelastic_launched():
+        python = ["torchrun", "--standalone", "--nproc-per-node", os.environ["LOCAL_WORLD_SIZE"]]
+    program = [*python, "-m", main.name] if main is not None else [*python, Path(sys.argv[0]).name]
     return shlex.join([*program, *sys.argv[1:]])
 
 

@@ -37,7 +37,7 @@ class Episode:
     gui_open: np.ndarray | None = None
     """bool (L,): is a menu open; None where nobody knows."""
     maps: np.ndarray | None = None
-    """(L, 16, 16, 16): the frames' motion (`models.motion`), computed ahead; None to compute it when needed."""
+    """(L, 19, 16, 16): the frames' motion (`models.motion`), computed ahead; None to compute it when needed."""
     schema: ActionSchema = MINECRAFT
     """What buttons and camera mean."""
 

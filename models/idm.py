@@ -20,7 +20,6 @@ from torch.nn import functional as F
 from models.actions import MINECRAFT, ActionSchema
 from models.attention import MaskStyle, Transformer, check_memory
 from models.backbone import (
-    DENSE_WIDTH,
     CategoricalHead,
     ImageEncoder,
     NormLayer,
@@ -29,7 +28,7 @@ from models.backbone import (
     check_temperature,
     dense,
 )
-from models.motion import MotionEncoder
+from models.motion_encoder import FRAME_WIDTH, MotionEncoder
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
 KIND = "idm"
@@ -77,7 +76,9 @@ class IDMConfig:
     front: Literal["conv3d", "correlation"] = "conv3d"
     """"conv3d": the released model. "correlation": how cells move between frames, skips to the heads."""
     motion_width: int = 64
-    """Channels of the image stack; only with the front "correlation", which has no Impala stacks."""
+    """Channels of the stack that sees motion; only with the front "correlation", which has no Impala stacks."""
+    change_width: int = 32
+    """Channels of the stack that sees what changes; only with the front "correlation"."""
     dilations: tuple[int, ...] = ()
     """Convolutions over time before the transformer: frames from tap to tap; only with the front "correlation"."""
     dropout: float = 0.0
@@ -130,6 +131,7 @@ class InverseActionNet(nn.Module):
                 config.hidsize,
                 taps=config.conv3d_taps,
                 width=config.motion_width,
+                change_width=config.change_width,
                 dilations=config.dilations,
                 dropout=config.dropout,
             )
@@ -149,7 +151,7 @@ class InverseActionNet(nn.Module):
         self.final_ln = nn.LayerNorm(config.hidsize)
         self.dropout = nn.Dropout(config.dropout)
         self.front = config.front
-        self.width = config.hidsize + (DENSE_WIDTH if config.front == "correlation" else 0)
+        self.width = config.hidsize + (FRAME_WIDTH if config.front == "correlation" else 0)
 
     def forward(self, frames: Tensor, maps: Tensor | None = None) -> Tensor:
         if self.front == "conv3d":

@@ -1,29 +1,31 @@
-"""A front end for small budgets: how did the picture move between frame t and frame t+1?
+"""Fixed motion maps: how did the picture move between frame t and frame t+1?
 
 The action of frame t shows in the change to frame t+1. The released model must learn to match patches between frames
-from labels alone, which takes very many of them. Here the matching is built in: for each cell of frame t, how well does
-each shift of some pixels explain frame t+1 (a local cost volume), and which shift is that on average? These motion maps
-are fixed, so they need no backward pass, can be computed once for a whole training, and cannot overfit to a few worlds,
-as a network that saw the volumes themselves did. An image stack per frame sees the maps, and not the picture: what a
-picture shows could not be learned from ten worlds. Dilated convolutions then mix frames: keys are held for seconds,
-and many neighbours say so. The heads see each frame's own features beside what the transformer makes of the mixture:
-through it alone, hundreds of steps pass before any of the motion arrives at the camera.
+from labels alone, which takes very many of them. Here the matching is built in, in two ways that fail differently:
 
-Two volumes: shifts up to the camera's 10 degrees on a coarse picture, and small shifts on a fine one, where the
-camera's bins are narrow. Frames are squashed to a square, so both pictures keep twice as many columns as rows.
+- For each cell of frame t, how well does each shift of some pixels explain frame t+1 (a local cost volume), and which
+  shift is that on average? Two volumes: shifts up to the camera's 10 degrees on a coarse picture, and small shifts on a
+  fine one, where the camera's bins are narrow. Each cell is on its own: a horizon may slide along itself.
+- Dense optical flow (OpenCV's DIS, Kroeger et al. 2016), which is smooth from cell to cell: forward and backward, and
+  how far the two disagree.
 
-Shapes: B batch, T time, N = B*T, C channels, G = 16 cells per side, S shifts of a volume, M = 16 maps, E hidsize.
+The maps hold no parameters, so they need no backward pass, can be computed once for a whole training, and cannot
+overfit to a few worlds, as a network that saw the volumes themselves did. Frames are squashed to a square, so the
+pictures of the volumes keep twice as many columns as rows.
+
+Shapes: B batch, T time, N = B*T, C channels, G = 16 cells per side, S shifts of a volume, M = 19 maps.
 """
 
-from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from models.backbone import DENSE_WIDTH, NormLayer, pixels
+from models.backbone import pixels
 
 GRID = 16
 CHANNELS = ((0.299, 0.587, 0.114), (1.0, -1.0, 0.0), (-0.5, -0.5, 1.0))
@@ -40,8 +42,10 @@ FLOW_GAIN = 4.0
 """Mean shifts of everyday play are small shares of the largest; this brings them near 1."""
 AT_ONCE = 32
 """Frames of an episode whose maps are computed together; more only takes memory."""
-CELL_DROPOUT = 0.05
-"""Share of the cells whose motion is hidden in a window of training, whatever else is dropped."""
+FLOW_UNIT_PX = 4.0
+"""Pixels of optical flow that count as 1."""
+DISAGREEMENT_PX = 8.0
+"""Forward and backward flow may differ by more; it says no more."""
 
 
 class Scale(NamedTuple):
@@ -56,8 +60,9 @@ class Scale(NamedTuple):
 
 
 SCALES = (Scale(pool=(4, 2), radius=(5, 10)), Scale(pool=(2, 1), radius=(2, 2)))
-MAPS = 4 * len(SCALES) * len(SHARPNESS)
-RIGHT = slice(1, None, 4)
+SHIFT_MAPS = 4 * len(SCALES) * len(SHARPNESS)
+MAPS = SHIFT_MAPS + 3
+RIGHT = (*range(1, SHIFT_MAPS, 4), SHIFT_MAPS)
 """The maps that change their sign when the picture is mirrored."""
 
 
@@ -106,7 +111,32 @@ def motion_maps(frames: Tensor) -> Tensor:
         matched = local_contrast(F.avg_pool2d(channels.flatten(0, 1), scale.pool)).unflatten(0, frames.shape[:2])
         x, y = matched[:, :-1].flatten(0, 1), matched[:, 1:].flatten(0, 1)
         maps.append(flow_maps(standing_out(cost_volume(x, y, scale.radius)), scale))
+    maps.append(optical_flow_maps(frames).to(frames.device))
     return F.pad(torch.cat(maps, dim=1).unflatten(0, (len(frames), -1)), (0,) * 7 + (1,))
+
+
+def optical_flow_maps(frames: Tensor) -> Tensor:
+    """Each cell's optical flow to the next frame: uint8 (B, T, 128, 128, 3) -> (B * (T - 1), 3, G, G).
+
+    Right and down, the mean of the forward and the reversed backward flow, then how far these two disagree.
+    """
+    solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    found = []
+    for window in frames.cpu().numpy():
+        grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in window]
+        found += [_flow_both_ways(solver, *pair) for pair in pairwise(grey)]
+    side = frames.shape[2] // GRID
+    flows = torch.from_numpy(np.array(found, np.float32).reshape(len(found), *frames.shape[2:4], 3))
+    return F.avg_pool2d(flows.permute(0, 3, 1, 2), side) / FLOW_UNIT_PX
+
+
+def _flow_both_ways(solver: cv2.DISOpticalFlow, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """(H, W, 3): flow right and down, disagreement, in pixels."""
+    forward, backward = (solver.calc(*pair, None) for pair in ((before, after), (after, before)))  # type: ignore[call-overload]
+    rows, columns = np.indices(before.shape, dtype=np.float32)
+    there = cv2.remap(backward, columns + forward[..., 0], rows + forward[..., 1], cv2.INTER_LINEAR)
+    apart = np.abs(forward + there).sum(-1, keepdims=True).clip(max=DISAGREEMENT_PX)
+    return np.concatenate([(forward - there) / 2, apart], axis=-1)
 
 
 def episode_maps(frames: np.ndarray, device: torch.device | str = "cpu") -> np.ndarray:
@@ -122,7 +152,7 @@ def episode_maps(frames: np.ndarray, device: torch.device | str = "cpu") -> np.n
 def mirrored_maps(maps: np.ndarray) -> np.ndarray:
     """The maps (..., M, G, G) of the picture mirrored left to right, a new array."""
     turned = maps[..., ::-1].copy()
-    turned[..., RIGHT, :, :] *= -1
+    turned[..., list(RIGHT), :, :] *= -1
     return turned
 
 
@@ -155,70 +185,3 @@ def _places(scale: Scale) -> Tensor:
     """(2, shifts): each shift down and right, as a share of the largest."""
     axes = [torch.linspace(-1, 1, 2 * radius + 1) for radius in scale.radius]
     return torch.stack([axis.flatten() for axis in torch.meshgrid(*axes, indexing="ij")])
-
-
-class Residual(nn.Module):
-    """x + ReLU(3x3 convolution of x)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + F.relu(self.conv(x))
-
-
-class CellFeatures(nn.Module):
-    """What the motion maps say about each frame: (N, M, G, G) -> (N, 256)."""
-
-    def __init__(self, width: int, dropout: float):
-        super().__init__()
-        self.cells = nn.Sequential(
-            *_convolution(MAPS, width),
-            *_convolution(width, width, stride=2),
-            *_convolution(width, width),
-            Residual(width),
-            *_convolution(width, width, stride=2),
-        )
-        flat = width * (GRID // 4) ** 2
-        self.whole = nn.Sequential(nn.LayerNorm(flat), nn.Dropout(dropout), nn.Linear(flat, DENSE_WIDTH), nn.ReLU())
-
-    def forward(self, cells: Tensor) -> Tensor:
-        # narrow convolutions run 1.6 times faster with channels last
-        return self.whole(self.cells(cells.contiguous(memory_format=torch.channels_last)).flatten(1))
-
-
-def _convolution(channels: int, width: int, stride: int = 1) -> list[nn.Module]:
-    return [nn.Conv2d(channels, width, 3, stride=stride, padding=1), nn.ReLU()]
-
-
-class OverTime(nn.Module):
-    """x + what a convolution over time makes of it: (B, T, E) -> the same shape; `dilation` frames from tap to tap."""
-
-    def __init__(self, width: int, dilation: int, dropout: float):
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-        self.conv = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
-        self.out = nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.Conv1d(width, width, 1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.out(self.conv(self.norm(x).transpose(1, 2))).transpose(1, 2)
-
-
-class MotionEncoder(nn.Module):
-    """Each frame among its neighbours: uint8 (B, T, 128, 128, 3) -> mixed over time (B, T, E), alone (B, T, 256)."""
-
-    def __init__(self, hidsize: int, *, taps: int, width: int, dilations: Sequence[int], dropout: float):
-        super().__init__()
-        self.hide = nn.Dropout(CELL_DROPOUT)
-        self.frame = CellFeatures(width, dropout)
-        self.mix = NormLayer(nn.Conv1d(DENSE_WIDTH, hidsize, taps, padding=taps // 2))
-        self.dropout = nn.Dropout(dropout)
-        self.over_time = nn.Sequential(*[OverTime(hidsize, dilation, dropout) for dilation in dilations])
-
-    def forward(self, frames: Tensor, maps: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        maps = (motion_maps(frames) if maps is None else maps).to(self.mix.layer.weight)
-        maps = maps * self.hide(maps.new_ones(len(maps), 1, 1, GRID, GRID))
-        frame = self.frame(maps.flatten(0, 1)).unflatten(0, frames.shape[:2])
-        mixed = self.mix(frame.transpose(1, 2)).transpose(1, 2)
-        return self.over_time(self.dropout(mixed)), frame

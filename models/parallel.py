@@ -5,9 +5,11 @@ of workers. Gradients are averaged by DistributedDataParallel; the figures that 
 that all workers take the same decision at the same step.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import cv2
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
@@ -20,12 +22,15 @@ def one_thread(wanted: bool = True) -> Iterator[None]:
 
     Several threads wait for one another at each step, and beside other work twenty times longer than they compute.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1 if wanted else before)
+    before = torch.get_num_threads(), cv2.getNumThreads()
+    if wanted:
+        torch.set_num_threads(1)
+        cv2.setNumThreads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        torch.set_num_threads(before[0])
+        cv2.setNumThreads(before[1])
 
 
 class Workers:
@@ -56,6 +61,21 @@ class Workers:
         """The inverse of `gathered`."""
         return list(tensors)
 
+    def send_around(self, tensor: Tensor, rank: int) -> Tensor:
+        """The tensor that worker `rank` has; the others bring one of its shape and type, whatever it holds."""
+        return tensor
+
+
+def launched(device: str) -> Workers:
+    """The workers that `torchrun` started together, their process group set up; without it, a single worker."""
+    if not dist.is_torchelastic_launched():
+        return Workers()
+    on_gpu = device.startswith("cuda")
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if on_gpu else "gloo")
+    return Distributed(device)
+
 
 class Distributed(Workers):
     """This process is one of a torch.distributed group that has been set up (`init_process_group`)."""
@@ -83,3 +103,8 @@ class Distributed(Workers):
 
     def own(self, tensors: Sequence[Tensor]) -> list[Tensor]:
         return [tensor[self.rank :: self.size].clone() for tensor in tensors]
+
+    def send_around(self, tensor: Tensor, rank: int) -> Tensor:
+        sent = tensor.contiguous().view(torch.uint8).to(self._device)
+        dist.broadcast(sent, rank)
+        return sent.view(tensor.dtype).to(tensor.device)

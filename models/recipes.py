@@ -12,11 +12,12 @@ def idm_nano_cpu() -> IDMConfig:
     """Ours, for a laptop: trains on two CPU cores within the hour. 2.2 M parameters, motion front end."""
     return IDMConfig(
         front="correlation",
-        hidsize=256,
+        hidsize=192,
         attention_heads=4,
         timesteps=32,
         n_recurrence_layers=1,
         pointwise_ratio=2,
+        conv3d_taps=3,
         dilations=(2, 4, 8),
         dropout=0.3,
     )

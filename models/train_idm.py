@@ -22,8 +22,8 @@ from models.actions import MINECRAFT, ActionSchema, camera_to_bins, mirror_of
 from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import episode_maps, mirrored_maps
-from models.parallel import one_thread
+from models.motion import GRID, MAPS, episode_maps, mirrored_maps
+from models.parallel import Workers, one_thread
 from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
 
@@ -35,8 +35,8 @@ class IDMTrainConfig(TrainConfig):
     mirror: bool = False
     """Mirror each window left to right with probability 1/2; keys and camera follow by the schema's `mirror`."""
     precompute: bool = False
-    """Compute the motion maps of `models.motion` once, not at every visit: 8 kB of memory per frame. They then see none
-    of the augmentation."""
+    """Compute the motion maps of `models.motion` once, not at every visit: 10 kB of memory per frame. They then see
+    none of the augmentation."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,9 +48,8 @@ class IDMTrainConfig(TrainConfig):
 
 
 def train_nano_cpu() -> IDMTrainConfig:
-    """For `recipes.idm_nano_cpu` and less than an hour of play: 6,275 steps for 33 minutes of it, 20 minutes on one
-    core with instructions for bfloat16, after 6 for the motion maps; `max_seconds` ends it sooner. Colours are left
-    alone: the model sees motion, which is computed once."""
+    """For `recipes.idm_nano_cpu` and less than an hour of play, within the hour on two cores with instructions for
+    bfloat16; `max_seconds` ends it sooner. Only colours are augmented: motion is computed once."""
     return IDMTrainConfig(
         learning_rate=2e-3,
         batch=8,
@@ -60,6 +59,7 @@ def train_nano_cpu() -> IDMTrainConfig:
         clip_norm=20.0,
         weight_decay=0.02,
         decoupled_decay=True,
+        augment=AugmentConfig(hue=0.05, rotate_deg=0, scale=0, shear_deg=0, translate_px=0),
         mirror=True,
         precompute=True,
         precision="auto",
@@ -191,7 +191,7 @@ def train_idm(
     check_schema(episodes, model.config.schema)
     is_small = model.config.front == "correlation"
     if config.precompute and is_small:
-        episodes = with_maps(episodes)
+        episodes = with_maps(episodes, where.workers)
 
     def source(position: Any) -> Source:
         return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0, where.workers)
@@ -206,11 +206,18 @@ def train_idm(
         return train(model, objective, source, config, total_steps=steps, data=data, where=where)
 
 
-def with_maps(episodes: Sequence[Episode]) -> list[Episode]:
-    """The episodes with their motion maps as float16, computed on all cores."""
+def with_maps(episodes: Sequence[Episode], workers: Workers | None = None) -> list[Episode]:
+    """The episodes with their motion maps as float16, computed on all cores, by all workers together."""
+    workers = workers or Workers()
+    mine = episodes[workers.rank :: workers.size]
     with ThreadPoolExecutor(torch.get_num_threads()) as pool, one_thread():
-        found = pool.map(episode_maps, [episode.frames for episode in episodes])
-        return [replace(episode, maps=maps) for episode, maps in zip(episodes, found, strict=True)]
+        found = iter(list(pool.map(episode_maps, [episode.frames for episode in mine])))
+    complete = []
+    for i, episode in enumerate(episodes):
+        rank = i % workers.size
+        maps = next(found) if rank == workers.rank else np.empty((len(episode), MAPS, GRID, GRID), np.float16)
+        complete.append(replace(episode, maps=workers.send_around(torch.from_numpy(maps), rank).numpy()))
+    return complete
 
 
 def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:

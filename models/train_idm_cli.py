@@ -1,6 +1,7 @@
 """Train an IDM on a folder of recordings, save it, and test it on worlds it never saw.
 
     python -m models.train_idm --recordings DIR --held-out PLAYER [PLAYER ...] --recipe nano_cpu --out DIR
+    torchrun --standalone --nproc-per-node 2 -m models.train_idm ...    # the same on two cores or GPUs
 
 `--out` takes model.json and weights.safetensors, the card, training.json, report.json and its picture, TensorBoard
 events, and checkpoints while it runs: the same command after a kill goes on from the newest one. A loss that is no
@@ -23,6 +24,7 @@ from models.dataset import Episode, load_usable, split_by_world
 from models.errors import BadRecording
 from models.idm import KIND, IDMConfig, InverseDynamicsModel
 from models.logbook import Logbook
+from models.parallel import launched
 from models.progress import progress_bar
 from models.train_idm import RECIPES, IDMTrainConfig, configure, new_model, pretrained_model, train_idm
 from models.training import Surroundings, TrainResult
@@ -50,7 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"train_idm: stopped; the same command goes on from the checkpoint in {options.out}", file=sys.stderr)
         return 130
-    print(json.dumps(summary))
+    if summary:  # of several workers, the first one speaks
+        print(json.dumps(summary))
     return 0
 
 
@@ -66,8 +69,12 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     episodes, refused = load_usable(options.recordings, schema)
     training, rest = split_by_world(episodes, [*options.held_out, *options.calibrate])
     parts = _Parts(training, *_divided(rest, options.calibrate), refused)
+    workers = launched(config.on_this_machine().device)
+    if workers.rank:
+        train_idm(training, model, config, Surroundings(out_dir=options.out, workers=workers))
+        return {}
     with Logbook(options.out / "tensorboard") as logbook, progress_bar("train_idm") as progress:
-        where = Surroundings(out_dir=options.out, progress=progress, on_row=logbook)
+        where = Surroundings(out_dir=options.out, progress=progress, on_row=logbook, workers=workers)
         result = train_idm(training, model, config, where)
     fitted = calibrate(model, parts.calibration) if parts.calibration else None
     model.save(options.out)

@@ -12,6 +12,8 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from models.actions import BUTTONS
 from models.dataset import Episode
@@ -35,6 +37,19 @@ def line(**changes: Any) -> dict[str, Any]:
         else:
             value[name] = change
     return value
+
+
+def textured(height: int, width: int, seed: int = 0) -> torch.Tensor:
+    """A smooth random picture (1, 3, height, width) in 0..1."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.rand(1, 3, height // 2, width // 2, generator=generator)
+    return F.interpolate(noise, size=(height, width), mode="bilinear")
+
+
+def played(length: int, seed: int = 0) -> torch.Tensor:
+    """Frames uint8 (1, length, 128, 128, 3) of a textured picture that moves 4 pixels to the left at each step."""
+    picture = (textured(128, 128, seed)[0].permute(1, 2, 0) * 255).to(torch.uint8)
+    return torch.stack([torch.roll(picture, -4 * i, dims=1) for i in range(length)])[None]
 
 
 def play(length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -145,7 +145,8 @@ def test_another_game_needs_only_a_schema() -> None:
 
 def test_mirroring_is_data_and_may_be_missing() -> None:
     order, signs = actions.mirror_of()
-    moved = [(BUTTONS[i], BUTTONS[j]) for i, j in enumerate(order) if i != j]
-    assert (moved, signs.tolist()) == ([("left", "right"), ("right", "left")], [1.0, -1.0])
+    moved = {BUTTONS[i]: BUTTONS[j] for i, j in enumerate(order) if i != j}
+    slots = {f"hotbar.{slot}": f"hotbar.{10 - slot}" for slot in (1, 2, 3, 4, 6, 7, 8, 9)}  # the bar is centred
+    assert (moved, signs.tolist()) == ({"left": "right", "right": "left"} | slots, [1.0, -1.0])
     with pytest.raises(ValueError, match="schema desktop: its pictures cannot be mirrored"):
         actions.mirror_of(load_schema("desktop"))

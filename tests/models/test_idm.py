@@ -108,7 +108,7 @@ def test_motion_reaches_the_heads_past_the_transformer() -> None:
     with torch.no_grad():
         camera = idm(frames(1, 5))["camera"]
     assert camera.std(dim=1).max() > 1e-3
-    assert (idm.net.width, model().net.width) == (16 + 256, 16)
+    assert (idm.net.width, model().net.width) == (16 + 256 + 128, 16)
 
 
 def test_lastlayer_is_discarded_as_released_unless_asked_for() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.distributed as dist
@@ -16,7 +17,7 @@ from models.idm import InverseDynamicsModel
 from models.parallel import Distributed, Workers
 from models.policy import Policy
 from models.train_bc import BCConfig, train_bc
-from models.train_idm import IDMTrainConfig, train_idm
+from models.train_idm import IDMTrainConfig, train_idm, with_maps
 from models.training import Surroundings
 from tests.models.game import episode
 from tests.models.test_train_bc import TINY as TINY_POLICY
@@ -49,6 +50,8 @@ def train(kind: str, where: Surroundings, stop_at: int = 0) -> list[float]:
 def worker(rank: int, port: int, out: Path) -> None:
     """One of two processes: each training is stopped after three of four steps, one step after a checkpoint."""
     dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    found = with_maps([episode("w", 20 + seed, seed=seed) for seed in range(3)], Distributed("cpu"))
+    np.savez(out / f"maps-{rank}.npz", *[row.maps for row in found])
     for kind in KINDS:
         with contextlib.suppress(InterruptedError):
             train(kind, Surroundings(out_dir=out / kind, workers=Distributed("cpu")), stop_at=3)
@@ -81,6 +84,14 @@ def test_two_workers_are_one_worker(kind: str, stopped: Path) -> None:
     assert [path.name for path in (stopped / kind / "checkpoints").iterdir()] == ["step-00000002"]
     resumed = train(kind, Surroundings(out_dir=stopped / kind))
     assert resumed == pytest.approx(train(kind, Surroundings()), rel=1e-4)
+
+
+def test_two_workers_share_the_motion_maps_out(stopped: Path) -> None:
+    alone = with_maps([episode("w", 20 + seed, seed=seed) for seed in range(3)])
+    for rank in range(2):
+        with np.load(stopped / f"maps-{rank}.npz") as found:
+            for i, one in enumerate(alone):
+                np.testing.assert_array_equal(found[f"arr_{i}"], one.maps)
 
 
 class Second(Workers):

@@ -70,6 +70,8 @@ def test_mirrored_windows_turn_keys_and_yaw_round_with_the_picture() -> None:
     left, right = BUTTONS.index("left"), BUTTONS.index("right")
     np.testing.assert_array_equal(turned.frames[0, 3, 5], batch.frames[0, 3, 5, ::-1])
     np.testing.assert_array_equal(turned.buttons[0, :, right], batch.buttons[0, :, left])
+    slots = [BUTTONS.index(f"hotbar.{slot}") for slot in range(1, 10)]
+    np.testing.assert_array_equal(turned.buttons[0][:, slots], batch.buttons[0][:, slots[::-1]])
     np.testing.assert_array_equal(turned.camera_deg[0], batch.camera_deg[0] * [1, -1])
     again = mirrored(turned, np.array([True, False]))
     for name in ("frames", "buttons", "camera_deg", "weight"):
@@ -120,7 +122,8 @@ def test_a_tiny_model_learns_the_keys_and_beats_both_baselines() -> None:
 def test_maps_computed_ahead_are_those_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the windows are mirrored, and still all maps are computed once; nor does it change the loss."""
     calls: list[int] = []
-    monkeypatch.setattr("models.motion.motion_maps", lambda frames: calls.append(1) or motion_maps(frames))
+    for module in ("motion", "motion_encoder"):
+        monkeypatch.setattr(f"models.{module}.motion_maps", lambda frames: calls.append(1) or motion_maps(frames))
     config = replace(TINY, front="correlation")
     episodes = [episode("w", 16, seed=1)]  # one window is the whole episode: nothing follows its last frame
     first = []
@@ -131,7 +134,7 @@ def test_maps_computed_ahead_are_those_of_the_training(monkeypatch: pytest.Monke
         )
         first.append(train_idm(episodes, new_model(config, 0).train(), training).history[0]["loss"])
         assert len(calls) == times
-    assert first[0] == pytest.approx(first[1], rel=1e-3)  # float16
+    assert first[0] == pytest.approx(first[1], rel=1e-2)  # float16, and the flow of a mirrored picture is not exact
 
 
 def test_motion_ahead_of_an_augmentation_that_moves_pixels_is_refused() -> None:

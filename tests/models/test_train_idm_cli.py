@@ -14,6 +14,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from models import recipes
 from models import train_idm as module
 from models.idm import InverseDynamicsModel
 from models.train_idm import IDMTrainConfig
@@ -137,6 +138,19 @@ def test_calibration_worlds_are_neither_trained_nor_tested_on(recordings: Path, 
     assert (fitted["worlds"], fitted["frames"]) == (["fox-cccccccccccc"], 40)
     assert card["data"]["trained_on_worlds"] == ["elk-aaaaaaaaaaaa"]
     assert InverseDynamicsModel.load(tmp_path / "idm").config.temperature == pytest.approx(fitted["temperature"])
+
+
+def test_torchrun_trains_one_model_with_two_processes(recordings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    arguments = ["--recordings", str(recordings), "--held-out", "owl", "--max-steps", "2", "--out", str(out)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([*torchrun, "-m", "models.train_idm", *arguments], env=env, capture_output=True, check=True)
+    (summary,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
+    card = json.loads((out / "card.json").read_text())
+    assert (summary["steps"], card["training"]["workers"]) == (2, 2)
+    assert card["command"].startswith("torchrun --standalone --nproc-per-node 2 -m models.train_idm --recordings ")
+    assert InverseDynamicsModel.load(out).config == recipes.idm_nano_cpu()
 
 
 def refused(capsys: pytest.CaptureFixture[str], out: Path) -> str:
