@@ -1,8 +1,8 @@
 """Fit the temperature of a trained IDM, so that its confidence is the share of its actions that are right.
 
 The confidence is the product over 22 heads, and trained heads are surer of themselves than they should be on worlds
-they never saw. One temperature for all heads mends most of it, and no label changes: the order of a head's options
-stays. Fit it on worlds that are neither trained on nor tested on.
+they never saw. One temperature for all heads mends most of it, and no label changes. Fit it on worlds that are neither
+trained on nor tested on.
 
     python -m models.calibrate --idm DIR --recordings DIR --worlds PLAYER [PLAYER ...] --out DIR
 """
@@ -23,7 +23,7 @@ from models.backbone import CategoricalHead
 from models.dataset import Episode, check_schema, load_usable, split_by_world
 from models.idm import InverseDynamicsModel
 from models.metrics import calibration_error
-from models.predict import log_probabilities
+from models.predict import chosen_buttons, log_probabilities
 
 TEMPERATURES = np.geomspace(0.25, 8.0, 241)
 """Factors that are tried on the present temperature; neighbours differ by 1.5 %."""
@@ -51,12 +51,12 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
         ValueError: no frame has a known action, or the episodes are of another schema.
     """
     check_schema(episodes, model.config.schema)
-    buttons, camera, correct = _predictions(model, episodes)
+    chosen, correct = _predictions(model, episodes)
     if not len(correct):
         raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
-    losses = [_cross_entropy(_confidence(buttons, camera, factor), correct) for factor in TEMPERATURES]
+    losses = [_cross_entropy(_confidence(chosen, factor), correct) for factor in TEMPERATURES]
     factor = float(TEMPERATURES[int(np.argmin(losses))])
-    before, after = (calibration_error(_confidence(buttons, camera, f), correct) for f in (1.0, factor))
+    before, after = (calibration_error(_confidence(chosen, f), correct) for f in (1.0, factor))
     set_temperature(model, model.config.temperature * factor)
     return Calibration(model.config.temperature, factor, len(correct), before, after)
 
@@ -69,25 +69,34 @@ def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:
         head.temperature = temperature
 
 
-def _predictions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> tuple[Tensor, Tensor, np.ndarray]:
-    """Log-probabilities (N, 20, 2) and (N, 2, 11) of the known frames, and whether all likeliest options are right."""
+def _predictions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> tuple[list[Tensor], np.ndarray]:
+    """Of the known frames: log-probabilities of buttons (N, 20, 2) and camera (N, 2, 11), each with the label's option
+    first, and whether the whole label is right."""
     buttons, camera, correct = [], [], []
     for episode in episodes:
         known = episode.weight > 0
-        log_buttons, log_camera = (part[torch.from_numpy(known)] for part in log_probabilities(model, episode.frames))
-        right = (log_buttons.argmax(-1).numpy() == episode.buttons[known]).all(-1)
-        bins = camera_to_bins(episode.camera_deg[known], episode.schema)
-        right &= (log_camera.argmax(-1).numpy() == bins).all(-1)
-        buttons.append(log_buttons)
-        camera.append(log_camera)
+        log_buttons, log_camera = log_probabilities(model, episode.frames)
+        pressed, bins = chosen_buttons(log_buttons, model.config)[known], log_camera[known].argmax(-1).numpy()
+        right = (pressed == episode.buttons[known]).all(-1)
+        right &= (bins == camera_to_bins(episode.camera_deg[known], episode.schema)).all(-1)
+        buttons.append(_first(log_buttons[known], torch.from_numpy(pressed).long()))
+        camera.append(_first(log_camera[known], torch.from_numpy(bins)))
         correct.append(right)
-    return torch.cat(buttons), torch.cat(camera), np.concatenate(correct)
+    return [torch.cat(buttons), torch.cat(camera)], np.concatenate(correct)
 
 
-def _confidence(buttons: Tensor, camera: Tensor, factor: float) -> np.ndarray:
-    """Product over the heads of the likeliest option's probability, at a temperature `factor` times the present one."""
-    parts = (torch.log_softmax(part / factor, dim=-1).amax(-1).sum(-1) for part in (buttons, camera))
-    return torch.stack(list(parts)).sum(0).exp().numpy()
+def _first(log_probs: Tensor, chosen: Tensor) -> Tensor:
+    """The same options (..., n) with that of index `chosen` (...) and the first one in each other's place."""
+    moved = log_probs.clone()
+    moved.scatter_(-1, chosen[..., None], log_probs[..., :1])
+    moved[..., 0] = log_probs.gather(-1, chosen[..., None])[..., 0]
+    return moved
+
+
+def _confidence(chosen: list[Tensor], factor: float) -> np.ndarray:
+    """Product over the heads of the label's probability, at a temperature `factor` times the present one."""
+    parts = [torch.log_softmax(part / factor, dim=-1)[..., 0].sum(-1) for part in chosen]
+    return torch.stack(parts).sum(0).exp().numpy()
 
 
 def _cross_entropy(confidence: np.ndarray, correct: np.ndarray) -> float:

@@ -2,7 +2,8 @@
 
 Each cell is a chain of two states, present and absent, with a price on every change between samples. The posterior of
 such a chain (forward-backward) is smooth inside a stretch and sharp at its ends: a faint watermark adds up, a single
-odd frame does not count, and a boundary stays on the sample on which it is. Legend: T samples in time, M chains.
+odd frame does not count, and a boundary stays on the sample on which it is. Keys are held for seconds too: of these the
+likeliest path is asked for. Legend: T samples in time, M chains.
 """
 
 import numpy as np
@@ -29,6 +30,20 @@ def smooth(evidence_TM: np.ndarray, times_s: np.ndarray, price: float) -> np.nda
             block = np.clip(evidence_TM[rows, first : first + CHAINS].astype(np.float64), -LIMIT, LIMIT)
             out[rows, first : first + CHAINS] = _posterior(block, price)
     return np.clip(out, -LIMIT, LIMIT)
+
+
+def best_path(log_odds_TM: np.ndarray, price: float) -> np.ndarray:
+    """The likeliest states (T, M) bool of chains, from log odds of single steps and a price on every change (Viterbi).
+
+    With price 0 each step stands alone.
+    """
+    ahead = np.array(log_odds_TM, np.float64)  # score of the best path to the upper state, less that to the lower one
+    for t in range(1, len(ahead)):
+        ahead[t] += np.clip(ahead[t - 1], -price, price)
+    states = ahead > 0
+    for t in range(len(ahead) - 2, -1, -1):
+        states[t] = np.where(np.abs(ahead[t]) > price, states[t], states[t + 1])
+    return states
 
 
 def _posterior(evidence_TM: np.ndarray, price: float) -> np.ndarray:

@@ -9,6 +9,7 @@ transformer, whose blocks have no outer skip, and each frame's own features go t
 here, though its tensors are loaded and saved. `use_lastlayer=True` runs it, as the paper's text has it.
 """
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
@@ -71,6 +72,9 @@ class IDMConfig:
     """Hold the tensors of a norm before the transformer. The released IDM has none, and its code would skip it."""
     temperature: float = 1.0
     """Logits are divided by it."""
+    change_price: float = 0.0
+    """In labels, what each press or release of a button costs, in nats at temperature 1; 0 takes the likelier of pressed
+    and released on each frame by itself, as released. Log-probabilities do not know of it."""
     use_lastlayer: bool = False
     """Run `lastlayer` between transformer and heads. The released code does not."""
     front: Literal["conv3d", "correlation"] = "conv3d"
@@ -101,6 +105,8 @@ class IDMConfig:
             raise ValueError(f"expected odd conv3d_taps and conv3d_side, got {self.conv3d_taps} and {self.conv3d_side}")
         check_memory(self.attention_mask_style, self.timesteps + self.maxlen, self.timesteps)
         check_temperature(self.temperature)
+        if not 0 <= self.change_price < math.inf:
+            raise ValueError(f"expected a change_price of 0 or more, got {self.change_price}")
 
     @property
     def maxlen(self) -> int:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.actions import ActionSchema, bins_to_camera
-from models.idm import InverseDynamicsModel
+from models.actions import bins_to_camera
+from models.chain import best_path
+from models.idm import IDMConfig, InverseDynamicsModel
 from models.motion import episode_maps
 from models.parallel import one_thread
 from models.windows import LENGTH, STRIDE, edge_mask, windows
@@ -23,7 +24,7 @@ class Predictions:
     """What an IDM says about T frames."""
 
     buttons: np.ndarray
-    """bool (T, 20): the likelier of released and pressed."""
+    """bool (T, 20): the likelier of released and pressed, changes at the model's `change_price`."""
     camera_deg: np.ndarray
     """float32 (T, 2): centre of the likeliest bin, pitch and yaw."""
     camera_expected_deg: np.ndarray
@@ -51,7 +52,7 @@ def predict_episode(
     Raises ValueError for no frames or window lengths that cannot work.
     """
     log_probs = log_probabilities(model, frames, length, stride)
-    buttons, camera_deg, expected_deg, confidence = _decode(*log_probs, model.config.schema)
+    buttons, camera_deg, expected_deg, confidence = _decode(*log_probs, model.config)
     return Predictions(buttons, camera_deg, expected_deg, confidence, edge_mask(len(frames), length, stride))
 
 
@@ -85,13 +86,20 @@ def _log_probabilities(
     return torch.cat(parts["buttons"]), torch.cat(parts["camera"])
 
 
+def chosen_buttons(buttons: torch.Tensor, config: IDMConfig) -> np.ndarray:
+    """The labels bool (T, 20) of one episode, from log-probabilities (T, 20, 2). No temperature changes them."""
+    log_odds = (buttons[..., 1] - buttons[..., 0]) * config.temperature
+    return best_path(log_odds.numpy(), config.change_price)
+
+
 def _decode(
-    buttons: torch.Tensor, camera: torch.Tensor, schema: ActionSchema
+    buttons: torch.Tensor, camera: torch.Tensor, config: IDMConfig
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Log-probabilities (t, 20, 2) and (t, 2, 11) to buttons, camera, expected camera and confidence."""
-    best_button, best_bin = buttons.max(-1), camera.max(-1)
-    confidence = (best_button.values.sum(-1) + best_bin.values.sum(-1)).exp()
-    pressed = best_button.indices.numpy().astype(bool)
+    schema = config.schema
+    pressed, best_bin = chosen_buttons(buttons, config), camera.max(-1)
+    of_pressed = buttons.gather(-1, torch.from_numpy(pressed).long()[..., None])[..., 0]
+    confidence = (of_pressed.sum(-1) + best_bin.values.sum(-1)).exp()
     chosen = bins_to_camera(best_bin.indices.numpy(), schema)
     bins = np.arange(schema.camera.bins)
     centres = bins_to_camera(np.stack([bins, bins], axis=1), schema)[:, 0]

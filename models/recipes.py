@@ -20,6 +20,7 @@ def idm_nano_cpu() -> IDMConfig:
         conv3d_taps=3,
         dilations=(2, 4, 8),
         dropout=0.3,
+        change_price=0.75,
     )
 
 

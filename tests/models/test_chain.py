@@ -1,9 +1,11 @@
 """Evidence over time: faint and lasting beats strong and short, ends stay sharp, gaps separate."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from models.chain import LIMIT, smooth
+from models.chain import LIMIT, best_path, smooth
 
 
 def times(count: int) -> np.ndarray:
@@ -49,3 +51,17 @@ def test_a_gap_starts_anew_and_chains_are_apart() -> None:
     assert (found[10:, 7] < 0).all()
     assert (np.delete(found, 7, axis=1) < 0).all()
     assert smooth(np.zeros((0, 3)), np.zeros(0), 12.0).shape == (0, 3)
+
+
+@pytest.mark.parametrize("price", [0.0, 0.75, 3.0])
+def test_the_best_path_is_the_best_of_all_paths(price: float) -> None:
+    log_odds = np.random.default_rng(0).normal(0, 2, (9, 4))
+    paths = np.array(list(itertools.product([False, True], repeat=9)))
+    changes = price * (paths[:, 1:] != paths[:, :-1]).sum(1)
+    for column, found in zip(log_odds.T, best_path(log_odds, price).T, strict=True):
+        assert found.tolist() == paths[(paths @ column - changes).argmax()].tolist()
+
+
+def test_without_a_price_each_step_stands_alone() -> None:
+    assert best_path(np.array([[1.0], [-0.1], [0.2]]), 0.0)[:, 0].tolist() == [True, False, True]
+    assert best_path(np.zeros((0, 3)), 1.0).shape == (0, 3)

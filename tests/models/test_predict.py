@@ -55,6 +55,20 @@ def test_camera_is_the_bin_centre_and_the_expected_value_shrinks_towards_the_mid
     assert found.camera_expected_deg[yaw == 10, 1] == pytest.approx(10 * 0.9 - 10 * 0.01, abs=1e-4)
 
 
+def test_a_price_on_changes_takes_out_what_flickers_at_any_temperature() -> None:
+    """Button 0 is down but for one frame of button 1: two changes may cost more than one frame at 0.9 is worth."""
+    frames = np.zeros((20, 2, 2, 3), dtype=np.uint8)
+    frames[10, 0, 0, 0] = 1
+    model = Reader()
+    for temperature in (1.0, 4.0):
+        for price, taken in ((0.0, 1), (1.0, 1), (3.0, 0)):
+            price *= temperature  # the reader's probabilities stay, so its logits are larger
+            model.config = IDMConfig(hidsize=2, attention_heads=1, change_price=price, temperature=temperature)
+            found = predict_episode(model, frames)  # type: ignore[arg-type]
+            assert (found.buttons[10, :2].argmax(), int(found.buttons[:, 0].sum())) == (taken, 20 - taken)
+    assert found.confidence[10] == pytest.approx(0.9**18 * 0.1**2 * 0.81, rel=1e-3)
+
+
 def test_confidence_is_the_probability_of_the_whole_action() -> None:
     found = predict_episode(Reader(0.98), written(10)[0])  # type: ignore[arg-type]
     assert found.confidence == pytest.approx(0.98**20 * 0.9 * 0.9, rel=1e-4)
