@@ -73,8 +73,8 @@ class IDMConfig:
     temperature: float = 1.0
     """Logits are divided by it."""
     change_price: float = 0.0
-    """In labels, what each press or release of a button costs, in nats at temperature 1; 0 takes the likelier of pressed
-    and released on each frame by itself, as released. Log-probabilities do not know of it."""
+    """In labels, what each press or release of a button costs, in nats at temperature 1; 0 takes the likelier of
+    pressed and released on each frame by itself, as released. Log-probabilities do not know of it."""
     use_lastlayer: bool = False
     """Run `lastlayer` between transformer and heads. The released code does not."""
     front: Literal["conv3d", "correlation"] = "conv3d"
