@@ -1,9 +1,12 @@
-"""Intake against its peers: `python -m infra.bench_intake [--rounds N] [--videos DIR]` (`make bench-intake`).
+"""Intake against its peers: `python -m infra.bench_intake [--rounds N] [--videos DIR] [--minutes M]`, by `make` too.
 
 Side by side, on the same videos: the whole of `python -m stages.segment` against a bare ffmpeg pipe that decodes and
 scales the same, and `segment` plus `cut` against video2dataset's exact mode, which encodes every clip at source size.
 All source frames count that went through, whether they were cut or not: once with everything clean, and once with the
 share of the paper, where `cut` has less to do and the peer, which has no filter, still encodes everything.
+
+First on the videos repeated to ten minutes, as production has them, then on the videos as they are: in short ones the
+start of two commands, and of a child for each video, weighs most.
 
 CPU seconds of a process and its children. The ways take turns, in the other order every other round; a ratio is taken
 within a round, where both shared what else the machine did, and the median of the rounds is shown with its spread. The
@@ -26,7 +29,7 @@ from typing import Any
 import av
 
 from infra.intake_exactness import exactness
-from infra.intake_peers import CLIP_S, exact_clips, ffmpeg_version, pipe
+from infra.intake_peers import CLIP_S, exact_clips, ffmpeg_version, lengthened, pipe
 from stages.cut import Cut, CutConfig
 from stages.records import Record
 from stages.runner import run_stage
@@ -127,6 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--videos", type=Path, default=SAMPLE, help="a folder of mp4 files")
+    parser.add_argument("--minutes", type=float, default=10, help="length to which each is repeated; 0: only as it is")
     parser.add_argument("--cut", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--share", type=float, default=1.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -135,8 +139,24 @@ def main() -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="smelter-bench-") as folder:
         exact = exactness(Path(folder) / "exactness")
-        print_table(rounds(options.videos, options.rounds, Path(folder)), exact)
+        for minutes in (options.minutes, 0) if options.minutes else (0,):
+            work = Path(folder) / f"{minutes:g}-minutes"
+            videos = repeated(options.videos, minutes, work)
+            print(f"\n{options.videos}, {f'each repeated to {minutes:g} minutes' if minutes else 'as they are'}")
+            print_table(rounds(videos, options.rounds, work), exact)
     return 0
+
+
+def repeated(videos: Path, minutes: float, work: Path) -> Path:
+    """A folder of the same videos, longer; the folder itself for 0 minutes."""
+    work.mkdir()
+    if not minutes:
+        return videos
+    longer = work / "videos"
+    longer.mkdir()
+    for path in videos.glob("*.mp4"):
+        lengthened(path, minutes * 60, longer)
+    return longer
 
 
 def rounds(videos: Path, count: int, folder: Path) -> list[dict[str, float]]:

@@ -34,5 +34,13 @@ def exact_clips(video: Path, seconds: float, folder: Path) -> list[str]:
     return [*_start(video, seconds), "-map", "0", *segments, "-threads", "1", str(folder / "clip_%05d.mp4")]
 
 
+def lengthened(video: Path, seconds: float, folder: Path) -> Path:
+    """A video repeated, by copying its packets, until it lasts `seconds`, so that start-up weighs little."""
+    out = folder / video.name
+    copy = ["-an", "-c", "copy", "-t", str(seconds), str(out)]
+    subprocess.run([ffmpeg(), "-v", "error", "-nostdin", "-stream_loop", "-1", "-i", str(video), *copy], check=True)
+    return out
+
+
 def _start(video: Path, seconds: float = 1e6) -> list[str]:
     return [ffmpeg(), "-v", "error", "-nostdin", "-y", "-threads", "1", "-t", str(seconds), "-i", str(video)]

@@ -74,7 +74,7 @@ class Cut(Stage[CutConfig]):
     """One unit per video with at least one clean span."""
 
     name = "cut"
-    version = 4
+    version = 5
     Config = CutConfig
     resources = Resources(cpus=1)
 

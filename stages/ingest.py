@@ -43,7 +43,7 @@ class Ingest(Stage[IngestConfig]):
     """One unit is one recording."""
 
     name = "ingest"
-    version = 3
+    version = 4
     Config = IngestConfig
 
     def units(self, ctx: Context) -> Iterator[Unit]:

@@ -95,7 +95,7 @@ class Ledger:
         import pyarrow.parquet as pq
 
         for data in self._store.get_many(keys):
-            table = pq.read_table(io.BytesIO(data))
+            table = pq.ParquetFile(io.BytesIO(data)).read()  # pq.read_table imports pandas, which takes a second
             yield from zip(
                 zip(table["unit"].to_pylist(), table["key"].to_pylist(), strict=True),
                 table["record"].to_pylist(),

@@ -1,4 +1,4 @@
-"""Squash a frame in the colours in which it is stored: a detour over RGB costs more than decoding the frame does.
+"""Make a frame small in the colours in which it is stored: a detour over RGB costs more than decoding the frame does.
 
 Scaling and the change of matrix are both linear, so their order only matters for rounding. Colour is kept at full
 resolution until the picture is small, which is nearer to the picture that the models saw than RGB squashed and
@@ -6,7 +6,7 @@ subsampled (docs/log.md).
 """
 
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
-from stages.media_picture import CLIP_SIZE, is_upright, squash, to_rgb
+from stages.media_picture import CLIP_SIZE, is_upright, shrink, squash, to_rgb
 
 Array = np.ndarray[Any, np.dtype[np.uint8]]
 Picture = Array | tuple[Array, ...]
@@ -34,21 +34,45 @@ def squashed(frame: VideoFrame, first_line: int) -> Picture:
 
 
 def squash_planes(frame: VideoFrame) -> tuple[Array, ...] | None:
-    """Y, U and V of BT.601 in limited range, each (128, 128).
+    """Y, U and V of BT.601 in limited range, each (128, 128); None for a frame that `_stored` does not read."""
+    if (stored := _stored(frame)) is None:
+        return None
+    planes = [squash(plane, halved) for plane, halved in zip(stored.planes, (1, 2, 2), strict=True)]
+    if stored.matrix == _BT601 and not stored.is_full:
+        return tuple(planes)
+    converted = _transform(planes, to_bt601(*stored.matrix, is_full=stored.is_full))
+    return converted[..., 0], converted[..., 1], converted[..., 2]
 
-    None for a frame that is not 4:2:0 with 8 bits, one moment in time, upright, with a matrix that is known here.
-    """
+
+def shrunk(frame: VideoFrame, first_line: int, width: int, height: int) -> Array:
+    """A frame upright at another size, uint8 (height, width, 3) BGR: `shrink` before the change of colours."""
+    if (stored := _stored(frame)) is None:
+        return shrink(to_rgb(frame, "bgr24", first_line), width, height)
+    planes = [shrink(plane, width, height) for plane in stored.planes]
+    return _transform(planes, to_bgr(*stored.matrix, is_full=stored.is_full))
+
+
+class _Stored(NamedTuple):
+    """A frame's own planes, which live as long as it does, and what they mean."""
+
+    planes: list[Array]
+    matrix: tuple[float, float]
+    is_full: bool
+
+
+def _stored(frame: VideoFrame) -> _Stored | None:
+    """None for a frame that is not 4:2:0 with 8 bits, one moment in time, upright, with a matrix that is known here."""
     matrix = _MATRICES.get(int(frame.colorspace))
     if frame.format.name not in _FORMATS or frame.interlaced_frame or matrix is None or not is_upright(frame):
         return None
     if any(plane.line_size <= 0 for plane in frame.planes):
         return None
-    planes = [squash(_array(plane), halved) for plane, halved in zip(frame.planes, (1, 2, 2), strict=True)]
     is_full = frame.format.name == "yuvj420p" or int(frame.color_range) == ColorRange.JPEG
-    if matrix == _BT601 and not is_full:
-        return tuple(planes)
-    converted: Array = cv2.transform(cv2.merge(planes), to_bt601(*matrix, is_full=is_full)).astype(np.uint8, copy=False)
-    return converted[..., 0], converted[..., 1], converted[..., 2]
+    return _Stored([_array(plane) for plane in frame.planes], matrix, is_full)
+
+
+def _transform(planes: list[Array], matrix: np.ndarray[Any, Any]) -> Array:
+    return cv2.transform(cv2.merge(planes), matrix).astype(np.uint8, copy=False)
 
 
 def to_frame(picture: Picture, pixel_format: str) -> VideoFrame:
@@ -81,11 +105,24 @@ def _array(plane: VideoPlane) -> Array:
 @lru_cache
 def to_bt601(red: float, blue: float, *, is_full: bool) -> np.ndarray[Any, Any]:
     """(3, 4): stored Y, U, V with the given weights of red and blue to those of BT.601 in limited range."""
-    stored = np.diag([255.0, 255, 255] if is_full else [219.0, 224, 224]) @ _from_rgb(red, blue)
     wanted = np.diag([219.0, 224, 224]) @ _from_rgb(*_BT601)
-    matrix = wanted @ np.linalg.inv(stored)
-    zero = np.array([0.0 if is_full else 16.0, 128, 128])
-    return np.column_stack([matrix, np.array([16.0, 128, 128]) - matrix @ zero])
+    return _with_offset(wanted @ _to_rgb(red, blue, is_full), np.array([16.0, 128, 128]), is_full)
+
+
+@lru_cache
+def to_bgr(red: float, blue: float, *, is_full: bool) -> np.ndarray[Any, Any]:
+    """(3, 4): stored Y, U, V to blue, green and red."""
+    return _with_offset(255 * _to_rgb(red, blue, is_full)[::-1], np.zeros(3), is_full)
+
+
+def _with_offset(matrix: np.ndarray[Any, Any], black: np.ndarray[Any, Any], is_full: bool) -> np.ndarray[Any, Any]:
+    """Add the column that maps black, as it is stored, to `black`."""
+    return np.column_stack([matrix, black - matrix @ np.array([0.0 if is_full else 16.0, 128, 128])])
+
+
+def _to_rgb(red: float, blue: float, is_full: bool) -> np.ndarray[Any, Any]:
+    """(3, 3): stored Y, U, V, without their offsets, to RGB, 0 to 1."""
+    return np.linalg.inv(np.diag([255.0, 255, 255] if is_full else [219.0, 224, 224]) @ _from_rgb(red, blue))
 
 
 def _from_rgb(red: float, blue: float) -> np.ndarray[Any, Any]:

@@ -1,7 +1,7 @@
 """One pass over a full-resolution source: its 20 Hz grid, frames at 3 per second, candidate clips, and its damage.
 
 The samples go to a spool file as they come, so memory stays flat however long the video is: 8 bytes per frame remain.
-Only a sampled frame is turned to RGB. Of the others, those that no frame refers to are not even decoded (`media_pass`)
+Only a sampled frame becomes a picture. Of the others, those that no frame refers to are not even decoded (`media_pass`)
 as long as the video is flawless; at the first flaw all is decoded, from the start. Where time breaks nothing is
 sampled, so that a file of few frames cannot ask for the samples of many hours.
 """
@@ -32,7 +32,8 @@ from stages.media_grid import (
     step_ticks,
 )
 from stages.media_pass import Passed, Unsure, thrifty
-from stages.media_picture import display_size, first_line, shrink, to_rgb
+from stages.media_picture import display_size, first_line
+from stages.media_planes import shrunk
 from stages.media_probe import MediaLimits, declared_duration, open_video, too_long
 from stages.media_read import Reading, decoded
 
@@ -195,10 +196,10 @@ class _Sampler:
     def _jpeg(self, frame: VideoFrame | Passed) -> bytes:
         if isinstance(frame, Passed):
             raise Unsure
-        picture = to_rgb(frame, "bgr24", self._first_line)
         width, height = display_size(frame, self.aspect)
         scale = min(1.0, self._options.sample_side / min(height, width))
-        picture = shrink(picture, max(1, round(width * scale)), max(1, round(height * scale)))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+        picture = shrunk(frame, self._first_line, *size)
         done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, self._options.jpeg_quality])
         assert done, "cv2.imencode refused a uint8 BGR picture"
         return data.tobytes()

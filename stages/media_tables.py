@@ -1,4 +1,8 @@
-"""The grid and the samples of a video as Parquet. The same content gives the same bytes under one pyarrow version."""
+"""The grid and the samples of a video as Parquet. The same content gives the same bytes under one pyarrow version.
+
+Columns are made of buffers: what else makes them (`pa.array`, `pa.table` of numpy arrays, `pq.read_table`) imports
+pandas first, which takes a second of every run.
+"""
 
 import io
 import json
@@ -41,11 +45,11 @@ def grid_to_parquet(grid: Grid) -> bytes:
         "time_base": [grid.time_base.numerator, grid.time_base.denominator],
         "is_regular": grid.is_regular,
     }
-    columns = [np.arange(len(grid), dtype=np.int32), grid.frame, grid.pts_us]
+    columns: list[np.ndarray[Any, Any]] = [np.arange(len(grid), dtype=np.int32), grid.frame, grid.pts_us]
     schema = _GRID.with_metadata({"smelter": json.dumps(clock, sort_keys=True)})
     buffer = io.BytesIO()
     pq.write_table(
-        pa.table(columns, schema=schema),
+        pa.Table.from_arrays([_column(values) for values in columns], schema=schema),
         buffer,
         compression="zstd",
         use_dictionary=False,
@@ -56,11 +60,11 @@ def grid_to_parquet(grid: Grid) -> bytes:
 
 def grid_from_parquet(data: bytes) -> Grid:
     """What `grid_to_parquet` wrote."""
-    table = pq.read_table(io.BytesIO(data))
+    table = pq.ParquetFile(io.BytesIO(data)).read()
     clock: dict[str, Any] = json.loads(table.schema.metadata[b"smelter"])
     return Grid(
-        frame=table["frame"].to_numpy(),
-        pts_us=table["pts_us"].to_numpy(),
+        frame=_values(table["frame"]),
+        pts_us=_values(table["pts_us"]),
         first_pts=clock["first_pts"],
         time_base=Fraction(*clock["time_base"]),
         is_regular=clock["is_regular"],
@@ -75,11 +79,26 @@ def write_samples(found: Scan, spool: Path, out: Path) -> None:
 
 
 def _sample_groups(found: Scan, spool: Path) -> Iterator[pa.Table]:
-    starts = np.concatenate([[0], found.sample_ends[:-1]])
-    sizes = (found.sample_ends - starts).tolist()
+    ends = np.concatenate([[0], found.sample_ends])
     with open(spool, "rb") as file:
-        for begin in range(0, len(sizes), ROWS_PER_GROUP):
+        for begin in range(0, len(found.sample_ends), ROWS_PER_GROUP):
             steps = found.sample_steps[begin : begin + ROWS_PER_GROUP]
-            jpegs = [file.read(size) for size in sizes[begin : begin + ROWS_PER_GROUP]]
             numbers = np.arange(begin, begin + len(steps), dtype=np.int32)
-            yield pa.table([numbers, steps, steps / STEPS_PER_S, pa.array(jpegs, pa.binary())], schema=SAMPLES)
+            columns = [_column(values) for values in (numbers, steps, steps / STEPS_PER_S)]
+            offsets = ends[begin : begin + len(steps) + 1] - ends[begin]
+            yield pa.Table.from_arrays([*columns, _binary(offsets, file.read(offsets[-1]))], schema=SAMPLES)
+
+
+def _column(values: np.ndarray[Any, Any]) -> pa.Array:
+    kind = pa.from_numpy_dtype(values.dtype)
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def _binary(offsets: np.ndarray[Any, Any], data: bytes) -> pa.Array:
+    """Texts that stand one after the other in `data`; each ends where the next one starts."""
+    buffers = [None, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(offsets) - 1, buffers)
+
+
+def _values(column: pa.ChunkedArray) -> np.ndarray[Any, Any]:
+    return np.concatenate([np.from_dlpack(chunk) for chunk in column.chunks])

@@ -67,7 +67,7 @@ class Segment(Stage[SegmentConfig]):
     """One unit per scraped video."""
 
     name = "segment"
-    version = 2
+    version = 3
     Config = SegmentConfig
     resources = Resources(cpus=1)
 

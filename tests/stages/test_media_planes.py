@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from av.video.reformatter import ColorRange, Colorspace
 
-from stages.media_picture import squash, to_rgb
-from stages.media_planes import squash_planes, squashed, to_frame
+from stages.media_picture import shrink, squash, to_rgb
+from stages.media_planes import shrunk, squash_planes, squashed, to_frame
 
 PATTERN: Any = cv2.resize(np.random.default_rng(2).integers(64, 192, (23, 40, 3), dtype=np.uint8), (640, 360))
 """Soft blobs in muted colours, none of which lies at the edge of what RGB can show."""
@@ -43,6 +43,22 @@ def test_every_matrix_and_range_gives_the_same_colours(matrix: Colorspace, value
     assert difference(stored(PATTERN, "yuv420p", matrix, value_range)).mean() < 2.2
     plain: Any = np.full((360, 640, 3), (200, 60, 30), dtype=np.uint8)
     assert difference(stored(plain, "yuv420p", matrix, value_range)).max() <= 3
+
+
+@pytest.mark.parametrize("matrix", [Colorspace.ITU601, Colorspace.ITU709])
+@pytest.mark.parametrize("value_range", [ColorRange.MPEG, ColorRange.JPEG])
+@pytest.mark.parametrize("size", [(640, 360), (1920, 1080), (854, 480), (127, 63)])
+def test_a_sample_is_the_picture_that_goes_by_way_of_rgb(size: Any, matrix: Any, value_range: Any) -> None:
+    frame = stored(cv2.resize(PATTERN, size), "yuv420p", matrix, value_range)
+    small = min(455, size[0]), min(256, size[1])
+    expected = shrink(to_rgb(frame, "bgr24"), *small)
+    assert np.abs(shrunk(frame, 0, *small).astype(int) - expected).mean() < 2.2
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv422p", "yuv444p", "yuv420p10le"])
+def test_a_sample_of_a_frame_stored_otherwise_goes_by_way_of_rgb(pixel_format: str) -> None:
+    frame = stored(PATTERN, pixel_format)
+    assert (shrunk(frame, 0, 455, 256) == shrink(to_rgb(frame, "bgr24"), 455, 256)).all()
 
 
 def test_half_the_colour_is_no_further_from_what_the_models_saw_than_by_way_of_rgb() -> None:

@@ -1,5 +1,7 @@
 """The grid and the samples as Parquet: what goes in comes out, and the same content is the same bytes."""
 
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,3 +40,11 @@ def test_samples_are_written_in_groups(tmp_path: Path) -> None:
     assert table["time_s"].to_pylist() == (steps / 20).tolist()
     assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 2
     assert (tmp_path / "a.parquet").read_bytes() == (tmp_path / "b.parquet").read_bytes()
+
+
+def test_a_grid_is_written_and_read_without_pandas() -> None:
+    code = (
+        "import sys; from tests.stages.test_media_tables import GRID, grid_from_parquet, grid_to_parquet;"
+        "grid_from_parquet(grid_to_parquet(GRID)); sys.exit('pandas' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
