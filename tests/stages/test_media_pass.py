@@ -80,7 +80,7 @@ def late(path: Path, whole: Path) -> Path:
 
 
 def test_a_picture_with_the_time_of_another_place_is_never_taken_for_its_neighbour(tmp_path: Path) -> None:
-    """Counted as it is decoded, each frame from 40 to 54 would be the one after it."""
+    """Counted as it is decoded, each frame from 41 to 55 would be the one before it."""
     path = late(tmp_path / "late.mp4", made(tmp_path / "v.mp4"))
     grid = scanned(path, tmp_path / "spool", True).grid
     assert cut_clip(path, grid, 0, 20, tmp_path / "clip.mp4") == 20
