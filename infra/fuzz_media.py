@@ -22,11 +22,13 @@ import numpy as np
 
 from infra.mutate import mutate, write_seeds
 from stages.errors import BadInput
-from stages.media import ClipOptions, Grid, Scan, Span, cut_clips, scan
+from stages.media import ClipOptions, Grid, Scan, Span, Way, cut_clips, scan
 from stages.sandbox import Limits, run_limited
 
-OK, OK_COUNTED, UNEXPECTED = "ok", "ok_counted", "unexpected"
-"""Consistent; consistent, but a clip found by time differs from the same clip found by counting; a fault of ours."""
+OK, OK_REDRAWN, UNEXPECTED = "ok", "ok_redrawn", "unexpected"
+"""Consistent; consistent, but a damaged picture looks different when it is decoded again; a fault of ours.
+
+Some decoders leave in a damaged picture what was in memory, so one file, cut twice the same way, may give two clips."""
 LIMITS = Limits(memory_bytes=2 * 2**30, cpu_seconds=300, wall_seconds=600, stall_seconds=60)
 BATCH = 25
 CLIP_STEPS = 20
@@ -67,18 +69,17 @@ def _check_clips(path: Path, found: Scan, folder: Path) -> str:
     spans = [Span(0, min(CLIP_STEPS, steps))]
     if steps >= 2 * CLIP_STEPS:
         spans.append(Span(steps - CLIP_STEPS, steps))
-    digests = [_cut(path, grid, spans, folder) for grid in (found.grid, _counted(found.grid))]
-    return OK if digests[0] == digests[1] else OK_COUNTED
+    clips = _cut(path, found.grid, spans, folder, tuple(Way))
+    try:
+        counted = _cut(path, found.grid, spans, folder, (Way.COUNTED,))
+    except BadInput:  # as it may: what cannot be counted has been found by its time
+        return OK
+    return OK if clips == counted else OK_REDRAWN
 
 
-def _counted(grid: Grid) -> Grid:
-    """The same grid, whose frames must be found by counting."""
-    return Grid(grid.frame, grid.pts_us, grid.first_pts, grid.time_base, is_regular=False)
-
-
-def _cut(path: Path, grid: Grid, spans: list[Span], folder: Path) -> list[str]:
+def _cut(path: Path, grid: Grid, spans: list[Span], folder: Path, ways: tuple[Way, ...]) -> list[str]:
     clips = [folder / f"{span.start}.mp4" for span in spans]
-    frames = cut_clips(path, grid, spans, clips, ClipOptions(preset="ultrafast"))
+    frames = cut_clips(path, grid, spans, clips, ClipOptions(preset="ultrafast"), ways)
     assert frames == [end - start for start, end in spans]
     return [hashlib.sha256(clip.read_bytes()).hexdigest() for clip in clips]
 

@@ -99,11 +99,13 @@ def align(a: np.ndarray, b: np.ndarray, offset: int, rule: MatchRule) -> Iterato
     first, last = max(0, -offset), min(len(b), len(a) - offset)
     if last <= first:
         return
-    mine, theirs = b[first:last], _neighbours(a, np.arange(first, last) + offset)
-    bits = np.bitwise_count(theirs ^ mine[:, None])
-    speaks = (theirs != NOTHING) & (mine != NOTHING)[:, None]
-    same = (speaks & (bits <= rule.max_bits)).any(axis=1)
-    against = ~same & ((mine != NOTHING) | (theirs[:, 1] != NOTHING))
+    mine, theirs = b[first:last], _neighbours(a, first + offset, last + offset)
+    bits = np.bitwise_count(theirs ^ mine)
+    speaks = (theirs != NOTHING) & (mine != NOTHING)
+    same = (speaks & (bits <= rule.max_bits)).any(axis=0)
+    if np.count_nonzero(same) < rule.min_evidence:  # among many videos nearly all candidates are chance
+        return
+    against = ~same & ((mine != NOTHING) | (theirs[1] != NOTHING))
     for start, end in _dense(same, against, rule.max_gap):
         evidence = count_distinct(mine[start:end][same[start:end]], rule.max_bits)
         matched, opposed = int(same[start:end].sum()), int(against[start:end].sum())
@@ -123,9 +125,10 @@ def count_distinct(hashes: np.ndarray, max_bits: int) -> int:
     return len(counted)
 
 
-def _neighbours(a: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(N, 3): the hash before each row, at it and after it; the ends repeat."""
-    return a[np.clip(rows[:, None] + np.array([-1, 0, 1]), 0, len(a) - 1)]
+def _neighbours(a: np.ndarray, first: int, last: int) -> np.ndarray:
+    """(3, N): the hash before each row from first to last, at it and after it; the ends repeat."""
+    padded = np.concatenate([a[:1], a, a[-1:]])
+    return np.stack([padded[first + k : last + k] for k in range(3)])
 
 
 def _dense(same: np.ndarray, against: np.ndarray, max_gap: int) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@
 """
 
 from stages.media_clip import ClipOptions, decode_clip, encode_clip
-from stages.media_cut import cut_clip, cut_clips
+from stages.media_cut import Way, cut_clip, cut_clips
 from stages.media_grid import STEPS_PER_S, Grid, Span, pieces
 from stages.media_picture import CLIP_SIZE
 from stages.media_probe import MediaLimits, Probe, probe
@@ -26,6 +26,7 @@ __all__ = [
     "Scan",
     "ScanOptions",
     "Span",
+    "Way",
     "cut_clip",
     "cut_clips",
     "decode_clip",

@@ -5,6 +5,7 @@ from enum import Enum
 from itertools import groupby
 from pathlib import Path
 
+import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -24,7 +25,7 @@ SEEK_MARGINS_S = (0, 10, 60)
 """How much earlier than a frame to seek. A seek goes by decoding time, so it may land on a key frame shown later."""
 
 
-class _Way(Enum):
+class Way(Enum):
     """How frames are found, the cheapest way first."""
 
     SPARING = "by time; what nobody needs is not decoded"
@@ -44,24 +45,32 @@ def cut_clip(
     return cut_clips(path, grid, [Span(start, end)], [out], options)[0]
 
 
-def cut_clips(path: Path, grid: Grid, spans: list[Span], clips: list[Path], options: ClipOptions) -> list[int]:
+def cut_clips(
+    path: Path,
+    grid: Grid,
+    spans: list[Span],
+    clips: list[Path],
+    options: ClipOptions,
+    ways: Collection[Way] = tuple(Way),
+) -> list[int]:
     """Write each span as a working clip; returns the frames of each clip, proved by reading it back.
 
     Spans are in order and do not overlap. The source is read once from front to back; what lies between spans is jumped
     over where frames can be found by their time, and what neither the grid nor another frame needs is not decoded.
-    Where one is not found so, all are decoded; where that does not help, they are counted from the start.
+    Where one is not found so, all are decoded; where that does not help, they are counted from the start. `ways` leaves
+    some of these out, for whoever compares them.
 
     Raises:
         BadInput: `truncated` when the source no longer gives the frames that the grid names; what `open_video` raises.
     """
     edges = [edge for span in spans for edge in span]
     assert [0, *edges, len(grid)] == sorted([0, *edges, len(grid)]), f"{spans} of a grid of {len(grid)} steps"
-    for way in _Way if grid.is_regular else (_Way.COUNTED,):
+    for way in ways if grid.is_regular else (Way.COUNTED,):
         try:
             _write(path, grid, spans, clips, options, way)
             break
         except _Missed as missed:
-            if way is _Way.COUNTED:
+            if way is Way.COUNTED:
                 raise BadInput(
                     "truncated", f"expected the frames of the grid in {path.name}, got none {missed}"
                 ) from None
@@ -70,16 +79,16 @@ def cut_clips(path: Path, grid: Grid, spans: list[Span], clips: list[Path], opti
     return frames
 
 
-def _write(path: Path, grid: Grid, spans: list[Span], clips: list[Path], options: ClipOptions, way: _Way) -> None:
+def _write(path: Path, grid: Grid, spans: list[Span], clips: list[Path], options: ClipOptions, way: Way) -> None:
     # Size and length were checked when the grid was made; settings tightened since then must not break a clip.
     limits = MediaLimits(max_duration_s=float("inf"))
     with open_video(path, limits) as (container, stream):
         frame_at: Callable[[int], VideoFrame]
-        names = (grid.frame if way is _Way.COUNTED else grid.pts_us).tolist()
-        if way is _Way.COUNTED:
-            frame_at = _Counter(container, stream, may_fail=not grid.is_regular).frame_at
+        names = (grid.frame if way is Way.COUNTED else grid.pts_us).tolist()
+        if way is Way.COUNTED:
+            frame_at = _Counter(container, stream, grid).frame_at
         else:
-            wanted = {name for span in spans for name in names[slice(*span)]} if way is _Way.SPARING else None
+            wanted = {name for span in spans for name in names[slice(*span)]} if way is Way.SPARING else None
             frame_at = _Seeker(container, stream, grid, wanted).frame_at
         for (start, end), clip in zip(spans, clips, strict=True):
             Encoder(options).write(_pictures(names[start:end], frame_at, first_line(stream)), clip)
@@ -100,11 +109,12 @@ class _Missed(Exception):
 class _Counter:
     """Frames of the whole file by their index; asked for in order.
 
-    Unless packets `may_fail`, because they did so when the grid was made, one that fails makes every index wrong.
+    In a regular grid an index also has a time. There a packet that fails makes every index wrong; and where one picture
+    has the time of another place, the decoder puts it elsewhere than `thrifty`, which went by the times.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, may_fail: bool) -> None:
-        self._reading, self._may_fail = Reading(), may_fail
+    def __init__(self, container: InputContainer, stream: VideoStream, grid: Grid) -> None:
+        self._reading, self._grid = Reading(), grid
         self._frames = enumerate(decoded(container, stream, self._reading))
         self._at, self._frame = -1, VideoFrame()
 
@@ -114,9 +124,15 @@ class _Counter:
                 self._at, self._frame = next(self._frames)
             except StopIteration:
                 raise _Missed(f"at frame {index}") from None
-            if self._reading.errors and not self._may_fail:
+            if self._reading.errors and self._grid.is_regular:
                 raise _Missed(f"at frame {index}: {self._reading.first_error}")
+        if self._grid.is_regular and not self._is_timely(index):
+            raise _Missed(f"at frame {index}, which has another time")
         return self._frame
+
+    def _is_timely(self, index: int) -> bool:
+        expected = self._grid.pts_us[np.searchsorted(self._grid.frame, index)]
+        return self._frame.pts is not None and _time_us(self._grid, self._frame.pts) == expected
 
 
 class _Seeker:
@@ -129,7 +145,7 @@ class _Seeker:
         self, container: InputContainer, stream: VideoStream, grid: Grid, wanted: Collection[int] | None
     ) -> None:
         self._container, self._stream, self._grid = container, stream, grid
-        self._is_left_out = left_out(stream, lambda pts: wanted is None or self._time_us(pts) in wanted)
+        self._is_left_out = left_out(stream, lambda pts: wanted is None or _time_us(grid, pts) in wanted)
         self._is_sparing = wanted is not None
         self._frames = self._timed(is_whole=True)
         self._at, self._frame = -1, VideoFrame()
@@ -174,7 +190,8 @@ class _Seeker:
             if frame.pts is None or frame.is_corrupt or (self._is_sparing and frame.interlaced_frame):
                 raise _Missed("that is whole")
             if is_whole:
-                yield self._time_us(frame.pts), frame
+                yield _time_us(self._grid, frame.pts), frame
 
-    def _time_us(self, pts: int) -> int:
-        return int(microseconds(pts - self._grid.first_pts, self._grid.time_base))
+
+def _time_us(grid: Grid, pts: int) -> int:
+    return int(microseconds(pts - grid.first_pts, grid.time_base))

@@ -34,8 +34,8 @@ class Grid:
     frame: int32 (S,) index of the source frame in presentation order.
     pts_us: int64 (S,) time of that frame in microseconds from the first frame, rounded down.
     first_pts, time_base: raw time stamp of the first frame, in units of `time_base` seconds.
-    is_regular: every packet decoded and every raw time stamp was present and later than the one before, so that a frame
-        found by its time after a seek is the frame that was found by counting.
+    is_regular: every packet decoded, no picture was marked as corrupt, and every raw time stamp was present and later
+        than the one before, so that a frame found by its time after a seek is the frame that was found by counting.
     """
 
     frame: np.ndarray[Any, np.dtype[np.int32]]
@@ -105,7 +105,7 @@ def count_steps(duration_ticks: int, time_base: Fraction) -> int:
 def make_grid(ticks: Any, duration_ticks: int, clock: Clock, is_whole: bool = True) -> Grid:
     """The grid of a video from the ticks of all its frames, int64 (F,), strictly increasing from 0.
 
-    `is_whole`: every packet of the video decoded.
+    `is_whole`: every packet of the video decoded, and none to a corrupt picture.
     """
     base = clock.time_base
     times = np.asarray(ticks, dtype=np.int64)

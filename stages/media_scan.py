@@ -124,6 +124,7 @@ class _Walk:
         self._ticks = array("q")
         self._held: VideoFrame | Passed | None = None
         self._size = (0, 0)
+        self._is_whole = True
 
     def add(self, frame: VideoFrame | Passed) -> None:
         ticks = self._check(self._clock.push(frame.pts, frame.dts))
@@ -132,6 +133,7 @@ class _Walk:
             self._size = display_size(frame, self._sampler.aspect)
         else:
             self._sampler.take(self._held, self._ticks[-1], ticks, self._clock)
+        self._is_whole = self._is_whole and (isinstance(frame, Passed) or not frame.is_corrupt)
         self._ticks.append(ticks)
         self._held = frame
 
@@ -145,7 +147,7 @@ class _Walk:
             raise BadInput("no_frames", f"expected at least one frame that decodes in {self._name}, got none")
         clock, base = self._clock, self._clock.time_base
         end = self._check(self._ticks[-1] + _last_duration(self._held, clock))
-        grid = make_grid(self._ticks, end, clock, is_whole=not damage)
+        grid = make_grid(self._ticks, end, clock, is_whole=self._is_whole and not damage)
         if not len(grid):
             raise BadInput("no_frames", f"expected at least 1/{STEPS_PER_S} s of video in {self._name}, got less")
         self._sampler.take(self._held, self._ticks[-1], end, clock)

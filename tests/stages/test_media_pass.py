@@ -8,7 +8,8 @@ import av
 import pytest
 
 from stages import media_cut, media_scan
-from stages.media import ClipOptions, MediaLimits, ScanOptions, Span
+from stages.errors import BadInput
+from stages.media import ClipOptions, MediaLimits, ScanOptions, Span, Way, cut_clip, cut_clips
 from stages.media_grid import sample_step, samples_before, step_ticks
 from stages.media_pass import Passed, Unsure, is_disposable, prefix_bytes, thrifty
 from stages.media_probe import open_video
@@ -36,7 +37,7 @@ def test_sparing_changes_nothing(tmp_path: Path, fps: Fraction | int, suffix: st
     assert one.grid.frame.tolist() == two.grid.frame.tolist()
     assert (one.frames, one.duration_s, one.candidates) == (two.frames, two.duration_s, two.candidates)
     clips = []
-    for way in media_cut._Way:
+    for way in Way:
         clips.append(tmp_path / f"{way.name}.mp4")
         media_cut._write(path, one.grid, [Span(13, 110)], clips[-1:], ClipOptions(), way)
     assert len({clip.read_bytes() for clip in clips}) == 1
@@ -64,6 +65,42 @@ def test_a_damaged_video_is_decoded_whole(tmp_path: Path) -> None:
     with pytest.raises(Unsure):
         scanned(cut, tmp_path / "spool", True)
     assert media_scan.scan(cut, tmp_path / "spool").frames < 180
+
+
+def late(path: Path, whole: Path) -> Path:
+    """A copy in which one picture that none refers to, frame 40 or soon after, has a time 15 frames later."""
+    with av.open(str(whole)) as read, av.open(str(path), "w") as write:
+        stream, is_moved = write.add_stream_from_template(read.streams.video[0]), False
+        for packet in filter(lambda packet: packet.size, read.demux(video=0)):
+            if not is_moved and (packet.pts or 0) >= 40 * 3000 and is_disposable(bytes(packet), 4):
+                packet.pts, is_moved = 55 * 3000 + 750, True
+            packet.stream = stream
+            write.mux(packet)
+    return path
+
+
+def test_a_picture_with_the_time_of_another_place_is_never_taken_for_its_neighbour(tmp_path: Path) -> None:
+    """Counted as it is decoded, each frame from 41 to 55 would be the one before it."""
+    path = late(tmp_path / "late.mp4", made(tmp_path / "v.mp4"))
+    grid = scanned(path, tmp_path / "spool", True).grid
+    assert cut_clip(path, grid, 0, 20, tmp_path / "clip.mp4") == 20
+    for ways in (tuple(Way), (Way.COUNTED,)):
+        with pytest.raises(BadInput, match="which has another time") as caught:
+            cut_clips(path, grid, [Span(30, 45)], [tmp_path / "clip.mp4"], ClipOptions(), ways)
+        assert caught.value.reason == "truncated"
+
+
+def test_after_a_corrupt_picture_frames_are_found_by_counting(tmp_path: Path) -> None:
+    """How a decoder mends it depends on what was decoded before, so nothing may be left out."""
+    path = made(tmp_path / "v.mp4", gop=250)
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size > 100]
+    at, size = places[len(places) // 2]
+    data = bytearray(path.read_bytes())
+    data[at + size // 2 : at + size - 5] = b"\xff" * (size - 5 - size // 2)
+    path.write_bytes(data)
+    found = media_scan.scan(path, tmp_path / "spool")
+    assert (found.frames, found.damage, found.grid.is_regular) == (180, 0, False)
 
 
 def test_only_a_lone_picture_that_none_refers_to_is_disposable(tmp_path: Path) -> None:
