@@ -1,6 +1,8 @@
-"""Predict the action of every frame of an episode with an IDM: overlapping windows, the centre kept, argmax labels.
+"""Predict the action of each frame of an episode with an IDM: windows that overlap, their centres, likeliest labels.
 
-Used for evaluation and by the `label` stage (VPT, section 4.1 and appendix D).
+Used for evaluation and by the `label` stage (VPT, section 4.1 and appendix D). The paper takes the likelier of pressed
+and released on each frame by itself, and so do we where the model's `change_price` is 0, as in the released sizes. The
+nano IDM is unsure where an action begins and ends, and would press and release a held key many times.
 """
 
 from dataclasses import dataclass
