@@ -28,6 +28,9 @@ from models.predict import chosen_buttons, log_probabilities
 TEMPERATURES = np.geomspace(0.25, 8.0, 241)
 """Factors that are tried on the present temperature; neighbours differ by 1.5 %."""
 
+_Heads = tuple[Tensor, Tensor]
+"""Log-probabilities (N, heads, options), and the label's option (N, heads)."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -51,12 +54,12 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
         ValueError: no frame has a known action, or the episodes are of another schema.
     """
     check_schema(episodes, model.config.schema)
-    chosen, correct = _predictions(model, episodes)
+    heads, correct = _predictions(model, episodes)
     if not len(correct):
         raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
-    losses = [_cross_entropy(_confidence(chosen, factor), correct) for factor in TEMPERATURES]
+    losses = [_cross_entropy(_confidence(heads, factor), correct) for factor in TEMPERATURES]
     factor = float(TEMPERATURES[int(np.argmin(losses))])
-    before, after = (calibration_error(_confidence(chosen, f), correct) for f in (1.0, factor))
+    before, after = (calibration_error(_confidence(heads, f), correct) for f in (1.0, factor))
     set_temperature(model, model.config.temperature * factor)
     return Calibration(model.config.temperature, factor, len(correct), before, after)
 
@@ -69,33 +72,26 @@ def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:
         head.temperature = temperature
 
 
-def _predictions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> tuple[list[Tensor], np.ndarray]:
-    """Of the known frames: log-probabilities of buttons (N, 20, 2) and camera (N, 2, 11), each with the label's option
-    first, and whether the whole label is right."""
-    buttons, camera, correct = [], [], []
+def _predictions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> tuple[list[_Heads], np.ndarray]:
+    """Buttons and camera of the known frames, and whether the whole label is right."""
+    buttons, camera, pressed, bins, correct = [], [], [], [], []
     for episode in episodes:
         known = episode.weight > 0
         log_buttons, log_camera = log_probabilities(model, episode.frames)
-        pressed, bins = chosen_buttons(log_buttons, model.config)[known], log_camera[known].argmax(-1).numpy()
-        right = (pressed == episode.buttons[known]).all(-1)
-        right &= (bins == camera_to_bins(episode.camera_deg[known], episode.schema)).all(-1)
-        buttons.append(_first(log_buttons[known], torch.from_numpy(pressed).long()))
-        camera.append(_first(log_camera[known], torch.from_numpy(bins)))
-        correct.append(right)
-    return [torch.cat(buttons), torch.cat(camera)], np.concatenate(correct)
+        buttons.append(log_buttons[known])
+        camera.append(log_camera[known])
+        pressed.append(chosen_buttons(log_buttons, model.config)[known])
+        bins.append(log_camera[known].argmax(-1).numpy())
+        right = (pressed[-1] == episode.buttons[known]).all(-1)
+        correct.append(right & (bins[-1] == camera_to_bins(episode.camera_deg[known], episode.schema)).all(-1))
+    pairs = (buttons, pressed), (camera, bins)
+    heads = [(torch.cat(found), torch.from_numpy(np.concatenate(chosen)).long()) for found, chosen in pairs]
+    return heads, np.concatenate(correct)
 
 
-def _first(log_probs: Tensor, chosen: Tensor) -> Tensor:
-    """The same options (..., n) with that of index `chosen` (...) and the first one in each other's place."""
-    moved = log_probs.clone()
-    moved.scatter_(-1, chosen[..., None], log_probs[..., :1])
-    moved[..., 0] = log_probs.gather(-1, chosen[..., None])[..., 0]
-    return moved
-
-
-def _confidence(chosen: list[Tensor], factor: float) -> np.ndarray:
+def _confidence(heads: list[_Heads], factor: float) -> np.ndarray:
     """Product over the heads of the label's probability, at a temperature `factor` times the present one."""
-    parts = [torch.log_softmax(part / factor, dim=-1)[..., 0].sum(-1) for part in chosen]
+    parts = [torch.log_softmax(p / factor, dim=-1).gather(-1, label[..., None]).sum((-1, -2)) for p, label in heads]
     return torch.stack(parts).sum(0).exp().numpy()
 
 
