@@ -42,6 +42,12 @@ def bins_to_camera(bins: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.nda
     return np.sign(warped) * (1.0 / spec.mu) * ((1.0 + spec.mu) ** np.abs(warped) - 1.0) * spec.maxval_degrees
 
 
+def bin_centres(schema: ActionSchema = MINECRAFT) -> np.ndarray:
+    """Degrees float64 (bins,) of all bins' centres, one axis."""
+    bins = np.arange(schema.camera.bins)
+    return bins_to_camera(np.stack([bins, bins], axis=1), schema)[:, 0]
+
+
 def _bin_width(schema: ActionSchema) -> float:
     """Degrees between bins before the mu-law bends them: 2 for minecraft."""
     return schema.camera.maxval_degrees / schema.null_bin

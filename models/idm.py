@@ -1,7 +1,7 @@
 """The inverse dynamics model (VPT, section 3 and appendix D): a window of frames in, the action of each frame out.
 
 It sees the past and the future, which makes the task far easier than acting. The released graph is: a temporal
-convolution over 5 frames, Impala stacks per frame, transformer blocks without mask, two heads. `front="correlation"`
+convolution over 5 frames, Impala stacks per frame, transformer blocks without mask, two heads. `front="motion"`
 keeps that family and adds what small budgets need, see `models/motion.py`: there the mixed features also skip the
 transformer, whose blocks have no outer skip, and each frame's own features go to the heads as they are.
 
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.actions import MINECRAFT, ActionSchema
+from models.actions import MINECRAFT, ActionSchema, mirror_of
 from models.attention import MaskStyle, Transformer, check_memory
 from models.backbone import (
     CategoricalHead,
@@ -29,7 +29,7 @@ from models.backbone import (
     check_temperature,
     dense,
 )
-from models.motion_encoder import FRAME_WIDTH, MotionEncoder
+from models.motion_encoder import MotionEncoder, frame_width
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
 KIND = "idm"
@@ -44,7 +44,7 @@ class IDMConfig:
     attention_heads: int
     """Heads per block; divides `hidsize`."""
     timesteps: int = 128
-    """Frames per window in training, and in labelling but for the front "correlation", whose frames see no more than
+    """Frames per window in training, and in labelling but for the front "motion", whose frames see no more than
     these in longer windows. Any number may be passed to `forward`."""
     attention_memory_size: int | None = None
     """Frames in memory plus `timesteps`, as the release counts; None for `timesteps`, so no memory and no positions."""
@@ -75,18 +75,20 @@ class IDMConfig:
     change_price: float = 0.0
     """In labels, what each press or release of a button costs, in nats at temperature 1; 0 takes the likelier of
     pressed and released on each frame by itself, as released. Log-probabilities do not know of it."""
+    both_ways: bool = False
+    """In labels, the mean (of logits) of what is said of the picture and of its mirror image, which weighs the same."""
     use_lastlayer: bool = False
     """Run `lastlayer` between transformer and heads. The released code does not."""
-    front: Literal["conv3d", "correlation"] = "conv3d"
-    """"conv3d": the released model. "correlation": how cells move between frames, skips to the heads."""
+    front: Literal["conv3d", "motion"] = "conv3d"
+    """"conv3d": the released model. "motion": turns and motion found by alignment, skips to the heads."""
     motion_width: int = 64
-    """Channels of the stack that sees motion; only with the front "correlation", which has no Impala stacks."""
+    """Channels of the stack that sees motion; only with the front "motion", which has no Impala stacks."""
     change_width: int = 32
-    """Channels of the stack that sees what changes; only with the front "correlation"."""
+    """Channels of the stack that sees what changes; only with the front "motion"."""
     dilations: tuple[int, ...] = ()
-    """Convolutions over time before the transformer: frames from tap to tap; only with the front "correlation"."""
+    """Convolutions over time before the transformer: frames from tap to tap; only with the front "motion"."""
     dropout: float = 0.0
-    """Share of the features hidden in training; only with the front "correlation"."""
+    """Share of the features hidden in training; only with the front "motion"."""
     schema: ActionSchema = MINECRAFT
     """The game's action space, whole: what the outputs mean."""
     n_buttons: int = field(init=False)
@@ -99,12 +101,14 @@ class IDMConfig:
         object.__setattr__(self, "n_camera_bins", self.schema.camera.bins)
         if self.hidsize % self.attention_heads:
             raise ValueError(f"expected attention_heads to divide hidsize {self.hidsize}, got {self.attention_heads}")
-        if self.front not in ("conv3d", "correlation"):
-            raise ValueError(f"expected front 'conv3d' or 'correlation', got {self.front!r}")
+        if self.front not in ("conv3d", "motion"):
+            raise ValueError(f"expected front 'conv3d' or 'motion', got {self.front!r}")
         if self.conv3d_taps % 2 == 0 or self.conv3d_side % 2 == 0:
             raise ValueError(f"expected odd conv3d_taps and conv3d_side, got {self.conv3d_taps} and {self.conv3d_side}")
         check_memory(self.attention_mask_style, self.timesteps + self.maxlen, self.timesteps)
         check_temperature(self.temperature)
+        if self.both_ways:
+            mirror_of(self.schema)  # a schema that cannot be mirrored is told here
         if not 0 <= self.change_price < math.inf:
             raise ValueError(f"expected a change_price of 0 or more, got {self.change_price}")
 
@@ -135,6 +139,7 @@ class InverseActionNet(nn.Module):
         else:
             self.motion_process = MotionEncoder(
                 config.hidsize,
+                config.schema,
                 taps=config.conv3d_taps,
                 width=config.motion_width,
                 change_width=config.change_width,
@@ -148,7 +153,7 @@ class InverseActionNet(nn.Module):
             maxlen=config.maxlen,
             pointwise_ratio=config.pointwise_ratio,
             mask_style=config.attention_mask_style,
-            span=config.timesteps if config.front == "correlation" else None,
+            span=config.timesteps if config.front == "motion" else None,
         )
         if config.use_pre_lstm_ln:
             self.pre_lstm_ln = nn.LayerNorm(config.hidsize).requires_grad_(False)
@@ -157,7 +162,7 @@ class InverseActionNet(nn.Module):
         self.final_ln = nn.LayerNorm(config.hidsize)
         self.dropout = nn.Dropout(config.dropout)
         self.front = config.front
-        self.width = config.hidsize + (FRAME_WIDTH if config.front == "correlation" else 0)
+        self.width = config.hidsize + (frame_width(config.schema) if config.front == "motion" else 0)
 
     def forward(self, frames: Tensor, maps: Tensor | None = None) -> Tensor:
         if self.front == "conv3d":

@@ -1,14 +1,16 @@
 """A front end for small budgets: it is built to see motion and change, which the released one must learn to see.
 
-Each frame is seen in two ways. Motion: an image stack over the fixed maps of `models/motion.py`, that say how each cell
-moves to the next frame. Change: the picture at half size beside its differences to the frame before and the frame
-after, through convolutions that keep places apart, for bars, hands and menus change where they always are.
+Each frame is seen in three ways. Turns: the camera's turn as aligning the pictures finds it, several answers with their
+misfits, beside those of the neighbouring frames. Motion: an image stack over the fixed maps of `models/motion.py`, that
+say how each cell moves to the next frame apart from the turn. Change: the picture at half size beside its differences
+to the frame before and the frame after, and to the frame after turned back, through convolutions that keep places
+apart, for bars, hands and menus change where they always are.
 
 Dilated convolutions then mix frames: keys are held for seconds, and many neighbours say so. The heads see each frame's
 own features beside what the transformer makes of the mixture: through it alone, hundreds of steps pass before any of
 the motion arrives at the camera.
 
-Shapes: B batch, T time, N = B*T, C channels, G = 16 cells per side, M maps, E hidsize.
+Shapes: B batch, T time, N = B*T, C channels, G = 16 cells per side, M maps, E hidsize, K camera bins.
 """
 
 from collections.abc import Sequence
@@ -17,16 +19,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.action_schema import ActionSchema
+from models.actions import bin_centres
 from models.backbone import DENSE_WIDTH, NormLayer, pixels
-from models.motion import GRID, MAPS, motion_maps
+from models.ego_motion import KEPT, NUMBERS, TURN_UNIT_DEG
+from models.motion import FLOW, GRID, MISFIT, STEP, motion_maps, turns
 
 CHANGE_WIDTH = 128
 """Features of a frame that say what changed."""
-FRAME_WIDTH = DENSE_WIDTH + CHANGE_WIDTH
+TURNS_WIDTH = 64
+"""Features of a frame that the turns of three frames make."""
+TURNS_HIDDEN = 128
+TURNS_DROPOUT = 0.1
+SEEN = slice(FLOW.start, MISFIT.stop)
+"""The maps that the stack of motion sees."""
 CELL_DROPOUT = 0.05
 """Share of the cells whose motion is hidden in a window of training, whatever else is dropped."""
 STEP_GAIN = 2.0
 """Differences of neighbouring frames are small beside the frames."""
+
+
+def frame_width(schema: ActionSchema) -> int:
+    """Features of each frame alone."""
+    return DENSE_WIDTH + CHANGE_WIDTH + TURNS_WIDTH + 2 * schema.camera.bins
 
 
 class Residual(nn.Module):
@@ -50,13 +65,54 @@ def _whole(width_in: int, width_out: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), norm, nn.Dropout(dropout), nn.Linear(width_in, width_out), nn.ReLU())
 
 
+def shares(degrees: Tensor, centres: Tensor) -> Tensor:
+    """What each bin has of a motion: (...) and (K,) -> (..., K).
+
+    The two bins beside it share it so that the mean of their centres is the motion; beyond the last, that has all.
+    """
+    inside = degrees.clamp(centres[0], centres[-1])[..., None]
+    rising = (inside - centres[:-1]) / centres.diff()
+    up, down = F.pad(rising, (1, 0), value=1.0), F.pad(1 - rising, (0, 1), value=1.0)
+    return torch.minimum(up, down).clamp_min(0)
+
+
+class Turns(nn.Module):
+    """The camera's turn, as aligned: numbers (B, T, 17) -> features (B, T, 64), the best one's bins (B, T, 2K)."""
+
+    def __init__(self, schema: ActionSchema):
+        super().__init__()
+        self.centres = bin_centres(schema).tolist()
+        seen = NUMBERS + KEPT * 2 * len(self.centres)
+        self.frames = nn.Sequential(
+            nn.Conv1d(seen, TURNS_HIDDEN, 3, padding=1),
+            nn.ReLU(),
+            nn.Dropout(TURNS_DROPOUT),
+            nn.Conv1d(TURNS_HIDDEN, TURNS_WIDTH, 3, padding=1),
+            nn.ReLU(),
+        )
+
+    def forward(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
+        bins = shares(self.camera(numbers), numbers.new_tensor(self.centres)).flatten(-2)  # (B, T, KEPT, 2K)
+        seen = torch.cat([numbers, bins.flatten(2)], dim=-1)
+        return self.frames(seen.transpose(1, 2)).transpose(1, 2), bins[:, :, 0]
+
+    @staticmethod
+    def camera(numbers: Tensor) -> Tensor:
+        """The turns as pitch and yaw in degrees, (B, T, KEPT, 2): the view goes against the directions.
+
+        A yaw turns about the world's upright axis, which a camera that looks up or down sees as yaw and roll.
+        """
+        pitch, yaw, roll = (numbers[..., :-1].unflatten(-1, (KEPT, 4))[..., i] * TURN_UNIT_DEG for i in range(3))
+        return torch.stack([pitch, -yaw.sign() * torch.hypot(yaw, roll)], dim=-1)
+
+
 class Motion(nn.Module):
-    """How each frame moves to the next: maps (N, M, G, G) -> (N, 256)."""
+    """How each frame moves to the next, apart from the turn: maps (N, 14, G, G) -> (N, 256)."""
 
     def __init__(self, width: int, dropout: float):
         super().__init__()
         self.cells = nn.Sequential(
-            *_convolution(MAPS, width),
+            *_convolution(SEEN.stop, width),
             *_convolution(width, width, stride=2),
             *_convolution(width, width),
             Residual(width),
@@ -70,18 +126,18 @@ class Motion(nn.Module):
 
 
 class Change(nn.Module):
-    """What each frame shows and what changes around it: uint8 (B, T, 128, 128, 3) -> (N, 128)."""
+    """What each frame shows and what changes around it: uint8 (B, T, 128, 128, 3), maps (N, 16, G, G) -> (N, 128)."""
 
     def __init__(self, width: int, dropout: float):
         super().__init__()
-        self.places = nn.Sequential(
-            nn.Conv2d(9, width, 4, stride=4), nn.ReLU(), Residual(width), nn.Conv2d(width, width // 2, 1), nn.ReLU()
-        )
+        self.picture = nn.Conv2d(9, width, 4, stride=4)
+        self.turned_back = nn.Conv2d(STEP.stop - STEP.start, width, 1)
+        self.places = nn.Sequential(nn.ReLU(), Residual(width), nn.Conv2d(width, width // 2, 1), nn.ReLU())
         self.whole = _whole(width // 2 * GRID**2, CHANGE_WIDTH, dropout)
 
-    def forward(self, frames: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, steps: Tensor) -> Tensor:
         seen = self.look(frames).contiguous(memory_format=torch.channels_last)
-        return self.whole(self.places(seen))
+        return self.whole(self.places(self.picture(seen) + self.turned_back(steps)))
 
     @staticmethod
     @torch.no_grad()
@@ -107,23 +163,33 @@ class OverTime(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """Each frame among its neighbours: uint8 (B, T, 128, 128, 3) -> mixed over time (B, T, E), alone (B, T, 384)."""
+    """Each frame among its neighbours: uint8 (B, T, 128, 128, 3) -> mixed over time (B, T, E), alone (B, T, 448+2K)."""
 
     def __init__(
-        self, hidsize: int, *, taps: int, width: int, change_width: int, dilations: Sequence[int], dropout: float
+        self,
+        hidsize: int,
+        schema: ActionSchema,
+        *,
+        taps: int,
+        width: int,
+        change_width: int,
+        dilations: Sequence[int],
+        dropout: float,
     ):
         super().__init__()
         self.hide = nn.Dropout(CELL_DROPOUT)
+        self.turns = Turns(schema)
         self.motion = Motion(width, dropout)
         self.change = Change(change_width, dropout)
-        self.mix = NormLayer(nn.Conv1d(FRAME_WIDTH, hidsize, taps, padding=taps // 2))
+        self.mix = NormLayer(nn.Conv1d(frame_width(schema), hidsize, taps, padding=taps // 2))
         self.dropout = nn.Dropout(dropout)
         self.over_time = nn.Sequential(*[OverTime(hidsize, dilation, dropout) for dilation in dilations])
 
     def forward(self, frames: Tensor, maps: Tensor | None = None) -> tuple[Tensor, Tensor]:
         maps = (motion_maps(frames) if maps is None else maps).to(self.mix.layer.weight)
-        maps = maps * self.hide(maps.new_ones(len(maps), 1, 1, GRID, GRID))
-        features = torch.cat([self.motion(maps.flatten(0, 1)), self.change(frames)], dim=-1)
-        frame = features.unflatten(0, frames.shape[:2])
+        seen = maps[:, :, SEEN] * self.hide(maps.new_ones(len(maps), 1, 1, GRID, GRID))
+        motion, change = self.motion(seen.flatten(0, 1)), self.change(frames, maps[:, :, STEP].flatten(0, 1))
+        pictures = (x.unflatten(0, frames.shape[:2]) for x in (motion, change))
+        frame = torch.cat([*pictures, *self.turns(turns(maps))], dim=-1)
         mixed = self.mix(frame.transpose(1, 2)).transpose(1, 2)
         return self.over_time(self.dropout(mixed)), frame

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from models.actions import bins_to_camera
+from models.action_schema import ActionSchema
+from models.actions import bin_centres, bins_to_camera, mirror_of
 from models.chain import best_path
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import episode_maps
+from models.motion import episode_maps, mirrored_maps
 from models.parallel import one_thread
 from models.windows import LENGTH, STRIDE, edge_mask, windows
 
@@ -65,19 +66,34 @@ def log_probabilities(
     """What the heads say about each frame, on the CPU: float32 (T, 20, 2) and (T, 2, 11). As `predict_episode`."""
     if len(frames) == 0:
         raise ValueError("expected at least one frame to label, got none")
-    with one_thread(model.config.front == "correlation"):
-        return _log_probabilities(model, frames, length, stride)
+    is_small = model.config.front == "motion"
+    with one_thread(is_small):
+        inputs = [frames, episode_maps(frames)] if is_small else [frames]  # once, though windows overlap
+        straight = _log_probabilities(model, inputs, length, stride)
+        if not model.config.both_ways:
+            return straight
+        mirrored = [frames[:, :, ::-1], *map(mirrored_maps, inputs[1:])]
+        turned = _turned_round(*_log_probabilities(model, mirrored, length, stride), model.config.schema)
+    buttons, camera = (((a + b) / 2).log_softmax(-1) for a, b in zip(straight, turned, strict=True))
+    return buttons, camera
+
+
+def _turned_round(
+    buttons: torch.Tensor, camera: torch.Tensor, schema: ActionSchema
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What was said of the mirrored picture, of the picture itself."""
+    order, signs = mirror_of(schema)
+    axes = [camera[:, axis].flip(-1) if sign < 0 else camera[:, axis] for axis, sign in enumerate(signs)]
+    return buttons[:, order], torch.stack(axes, dim=1)
 
 
 def _log_probabilities(
-    model: InverseDynamicsModel, frames: np.ndarray, length: int, stride: int
+    model: InverseDynamicsModel, inputs: list[np.ndarray], length: int, stride: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of frames (T, ...), and their maps if the model has some."""
     device = next(model.parameters()).device
     parts: dict[str, list[torch.Tensor]] = {"buttons": [], "camera": []}
-    found = windows(len(frames), length, stride)
-    inputs = [frames]
-    if model.config.front == "correlation":
-        inputs.append(episode_maps(frames, device))  # once, though windows overlap
+    found = windows(len(inputs[0]), length, stride)
     for first in range(0, len(found), WINDOWS_PER_BATCH):
         chunk = found[first : first + WINDOWS_PER_BATCH]  # all windows of one clip are equally long
         stacks = (np.stack([rows[w.start : w.stop] for w in chunk]) for rows in inputs)
@@ -103,7 +119,5 @@ def _decode(
     of_pressed = buttons.gather(-1, torch.from_numpy(pressed).long()[..., None])[..., 0]
     confidence = (of_pressed.sum(-1) + best_bin.values.sum(-1)).exp()
     chosen = bins_to_camera(best_bin.indices.numpy(), schema)
-    bins = np.arange(schema.camera.bins)
-    centres = bins_to_camera(np.stack([bins, bins], axis=1), schema)[:, 0]
-    expected = camera.exp().numpy() @ centres
+    expected = camera.exp().numpy() @ bin_centres(schema)
     return pressed, chosen.astype(np.float32), expected.astype(np.float32), confidence.numpy()

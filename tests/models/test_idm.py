@@ -10,12 +10,14 @@ import torch
 
 from models import recipes
 from models.action_schema import load_schema
+from models.actions import MINECRAFT
 from models.convert import convert
 from models.idm import IDMConfig, InverseDynamicsModel
+from models.motion_encoder import frame_width
 from tests.models.golden import golden_numbers, golden_path
 
 TINY = IDMConfig(hidsize=16, attention_heads=2, timesteps=8, impala_chans=(2, 2, 2), conv3d_outchan=4)
-TINY_MOTION = dataclasses.replace(TINY, front="correlation")
+TINY_MOTION = dataclasses.replace(TINY, front="motion")
 
 
 def frames(batch: int, length: int, seed: int = 0) -> torch.Tensor:
@@ -56,7 +58,7 @@ def test_released_size_and_names() -> None:
     assert shapes["pi_head.camera.linear_layer.weight"] == (22, 4096)
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "correlation"])
+@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "motion"])
 def test_shapes_and_normalisation(config: IDMConfig) -> None:
     with torch.no_grad():
         out = model(config)(frames(2, 7))
@@ -67,7 +69,7 @@ def test_shapes_and_normalisation(config: IDMConfig) -> None:
         torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(log_probs.shape[:-1]))
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "correlation"])
+@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "motion"])
 def test_rows_of_a_batch_do_not_meet(config: IDMConfig) -> None:
     idm, both = model(config), frames(2, 6)
     with torch.no_grad():
@@ -108,7 +110,7 @@ def test_motion_reaches_the_heads_past_the_transformer() -> None:
     with torch.no_grad():
         camera = idm(frames(1, 5))["camera"]
     assert camera.std(dim=1).max() > 1e-3
-    assert (idm.net.width, model().net.width) == (16 + 256 + 128, 16)
+    assert (idm.net.width, model().net.width) == (16 + frame_width(MINECRAFT), 16)
 
 
 def test_lastlayer_is_discarded_as_released_unless_asked_for() -> None:
@@ -133,7 +135,7 @@ def test_parameters_that_do_nothing_take_no_gradient() -> None:
         assert without == []
 
 
-@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "correlation"])
+@pytest.mark.parametrize("config", [TINY, TINY_MOTION], ids=["conv3d", "motion"])
 def test_a_saved_model_is_the_same_model(tmp_path: Path, config: IDMConfig) -> None:
     idm, x = model(config), frames(1, 5)
     idm.save(tmp_path)

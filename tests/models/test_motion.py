@@ -1,51 +1,27 @@
-"""The motion front end: do its maps say how far the picture moved?"""
+"""The motion front end: do its maps say what moved, apart from the turn of the camera?"""
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from torch.nn import functional as F
 
+from models.ego_motion import NUMBERS, SIDE, TURN_UNIT_DEG, VIEWS
 from models.motion import (
-    FLOW_GAIN,
+    FLOW,
     FLOW_UNIT_PX,
     GRID,
     MAPS,
-    SCALES,
-    SHARPNESS,
-    SHIFT_MAPS,
-    cost_volume,
+    MISFIT,
+    STEP,
+    STEP_UNIT,
     episode_maps,
-    flow_maps,
-    local_contrast,
+    fold,
     mirrored_maps,
     motion_maps,
-    optical_flow_maps,
-    standing_out,
+    turns,
 )
-from tests.models.game import played, textured
-
-
-def test_cost_volume_equals_a_loop_over_shifts() -> None:
-    torch.manual_seed(0)
-    x, y = torch.randn(2, 3, 32, 64), torch.randn(2, 3, 32, 64)
-    padded = F.pad(y, (2, 2, 1, 1))
-    expected = []
-    for dy in range(3):
-        for dx in range(5):
-            product = (x * padded[:, :, dy : dy + 32, dx : dx + 64]).sum(1)
-            expected.append(product[:, 9:13, 18:26].mean((1, 2)))  # cell (5, 5): rows 10, 11, columns 20..23, margins
-    torch.testing.assert_close(cost_volume(x, y, (1, 2))[:, :, 5, 5], torch.stack(expected, 1))
-
-
-@pytest.mark.parametrize("light", [1.0, 0.4], ids=["same light", "darker"])
-@pytest.mark.parametrize(("down", "right"), [(0, 0), (3, -2), (-5, 10), (1, 0)])
-def test_the_best_shift_is_the_motion(down: int, right: int, light: float) -> None:
-    rows, columns = SCALES[0].radius
-    x = local_contrast(textured(32, 64))
-    y = local_contrast(light * torch.roll(textured(32, 64), (down, right), dims=(2, 3)) + 0.1)
-    volume = cost_volume(x, y, (rows, columns))[0, :, 4:-4, 4:-4].mean((1, 2))
-    best, span = int(volume.argmax()), 2 * columns + 1
-    assert (best // span - rows, best % span - columns) == (down, right)
+from tests.models.game import played
+from tests.models.test_ego_motion import matrix, turned, world
 
 
 def test_maps_look_one_frame_ahead_and_know_nothing_after_the_last() -> None:
@@ -59,40 +35,68 @@ def test_maps_look_one_frame_ahead_and_know_nothing_after_the_last() -> None:
     assert moved.tolist() == [[False] * 4, [False, True, True, False]]
 
 
-def test_maps_of_an_episode_are_those_of_one_long_window() -> None:
-    frames = played(40)
-    whole = motion_maps(frames)[0].numpy().astype(np.float16)
-    np.testing.assert_allclose(episode_maps(frames[0].numpy()), whole, atol=2e-3)
+def test_maps_of_an_episode_are_those_of_its_windows() -> None:
+    frames = played(12)
+    whole = episode_maps(frames[0].numpy())
+    np.testing.assert_array_equal(whole[4:7], motion_maps(frames[:, 4:8])[0, :-1].numpy())
     assert episode_maps(frames[0, :1].numpy()).shape == (1, MAPS, GRID, GRID)
 
 
+def test_what_only_turned_does_not_move() -> None:
+    frame = world()
+    maps = episode_maps(np.stack([frame, turned(frame, 6, -4, 0)]))[0].astype(np.float32)
+    numbers = turns(torch.from_numpy(maps)[None, None])[0, 0]
+    assert numbers.shape == (NUMBERS,)
+    np.testing.assert_allclose(numbers[:3] * TURN_UNIT_DEG, (6, -4, 0), atol=0.1)
+    seen = maps[:, 4:-4, 4:-4]
+    assert np.abs(seen[FLOW]).mean() * FLOW_UNIT_PX < 0.2  # a turn of 8 pixels
+    turned_back, as_it_was = seen[MISFIT].mean((1, 2))
+    assert turned_back < 0.1 < 0.8 < as_it_was
+    assert np.abs(seen[STEP]).mean() * STEP_UNIT < 5
+
+
+def test_what_moves_beside_the_turn_is_told_in_pixels_where_it_is() -> None:
+    """A part moves 3 pixels to the right and 2 down in a turned picture; the rest only turns."""
+    frame, part = world(), (slice(32, 64), slice(32, 64))
+    moved = frame.copy()
+    moved[part] = np.roll(frame, (2, 3), axis=(0, 1))[part]
+    maps = episode_maps(np.stack([frame, VIEWS[SIDE].turned_back(moved, matrix(3, 2, 0).T)]))[0].astype(np.float32)
+    right, down, _ = maps[FLOW].reshape(3, 4, GRID, GRID).mean(1) * FLOW_UNIT_PX
+    inside = (slice(5, 7), slice(5, 7))
+    assert (np.median(right[inside]), np.median(down[inside])) == (pytest.approx(3, abs=0.5), pytest.approx(2, abs=0.5))
+    assert np.abs(right[9:13, 2:8]).mean() < 0.2
+    step = np.abs(maps[STEP]).mean(0)
+    assert step[inside].mean() > 4 * step[9:13, 2:8].mean()
+
+
+def test_flow_knows_where_it_fails() -> None:
+    frame = world()
+    followed, lost = episode_maps(np.stack([frame, frame, world(1)]))[:2].astype(np.float32)
+    apart = slice(FLOW.stop - 4, FLOW.stop)
+    assert np.abs(followed[apart]).max() == 0
+    assert lost[apart].mean() * FLOW_UNIT_PX > 1
+
+
+def test_folding_keeps_every_part_of_a_cell_at_its_place() -> None:
+    image = np.arange(32 * 32 * 2, dtype=np.float32).reshape(32, 32, 2)
+    folded = fold(image, 2)
+    assert folded.shape == (8, GRID, GRID)
+    for channel, row, column in np.ndindex(2, 2, 2):
+        np.testing.assert_array_equal(folded[4 * channel + 2 * row + column], image[row::2, column::2, channel])
+    np.testing.assert_allclose(fold(cv2.resize(image, (64, 64), interpolation=cv2.INTER_NEAREST), 2), folded)
+
+
 def test_a_mirrored_picture_has_mirrored_maps() -> None:
-    frames = played(3)
-    straight, turned = motion_maps(frames), motion_maps(frames.flip(3))
-    apart = torch.from_numpy(mirrored_maps(straight.numpy())) - turned
-    assert apart[:, :, :SHIFT_MAPS].abs().max() < 1e-4
-    assert apart[:, :, SHIFT_MAPS:].abs().median() < 0.02  # the flow's solver scans from the top left
-    assert not torch.allclose(straight, turned, atol=0.1)
-
-
-def test_flow_maps_say_which_way_the_picture_moved() -> None:
-    maps = motion_maps(played(2))[0, 0, :SHIFT_MAPS, 4:-4, 4:-4].mean((1, 2))
-    maps = maps.unflatten(0, (len(SCALES), len(SHARPNESS), 4))
-    rows, columns = SCALES[0].radius
-    down, right = (maps[0, -1, :2] / FLOW_GAIN * torch.tensor([rows, columns])).tolist()
-    assert (down, right) == (pytest.approx(0, abs=0.2), pytest.approx(-2, abs=0.2))  # 4 pixels are 2 matched columns
-
-
-def test_a_cell_without_texture_says_nothing_stands_out() -> None:
-    scale = SCALES[0]
-    assert standing_out(torch.full((1, scale.shifts, GRID, GRID), 0.3)).abs().max() < 1e-4
-    assert flow_maps(torch.zeros(1, scale.shifts, GRID, GRID), scale)[:, :2].abs().max() < 1e-5
-
-
-def test_optical_flow_is_in_pixels_and_knows_where_it_fails() -> None:
-    smooth = F.interpolate(torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0)), 128, mode="bicubic")
-    picture = (smooth[0].permute(1, 2, 0).clamp(0, 1) * 255).to(torch.uint8)
-    frames = torch.stack([picture, torch.roll(picture, (3, -6), dims=(0, 1)), picture.flip(0)])[None]
-    followed, lost = (FLOW_UNIT_PX * optical_flow_maps(frames))[:, :, 3:-3, 3:-3].flatten(2).median(2).values.tolist()
-    assert followed == [pytest.approx(-6, abs=0.3), pytest.approx(3, abs=0.3), pytest.approx(0, abs=0.3)]
-    assert lost[2] > 1
+    frame = world()
+    after = turned(frame, 2, 5, 0)
+    after[40:60, 40:60] = 90
+    frames = torch.from_numpy(np.stack([frame, after]))[None]
+    straight, mirrored = motion_maps(frames).float(), motion_maps(frames.flip(3)).float()
+    turned_round = torch.from_numpy(mirrored_maps(straight.numpy()))
+    apart = (turned_round - mirrored)[0, 0].abs()
+    assert apart[MISFIT].median() < 0.01
+    assert apart[STEP].median() < 0.02
+    assert apart[FLOW].median() < 0.02  # the flow's solver scans from the top left
+    np.testing.assert_allclose(turns(mirrored)[0, 0, :4], turns(turned_round)[0, 0, :4], atol=0.01)
+    assert not torch.allclose(straight, mirrored, atol=0.1)
+    np.testing.assert_array_equal(mirrored_maps(mirrored_maps(straight.numpy())), straight.numpy())

@@ -1,10 +1,16 @@
 """The front end that sees motion and change: shapes, and who sees whom."""
 
+import cv2
+import numpy as np
+import pytest
 import torch
 
-from models.motion import motion_maps
-from models.motion_encoder import FRAME_WIDTH, STEP_GAIN, Change, MotionEncoder, OverTime
+from models.actions import MINECRAFT, bin_centres
+from models.ego_motion import NUMBERS, TURN_UNIT_DEG
+from models.motion import GRID, episode_maps, motion_maps, turns
+from models.motion_encoder import STEP_GAIN, Change, MotionEncoder, OverTime, Turns, frame_width, shares
 from tests.models.game import played
+from tests.models.test_ego_motion import turned, world
 
 
 def test_change_looks_at_the_picture_and_the_steps_around_it() -> None:
@@ -24,10 +30,38 @@ def test_change_looks_at_the_picture_and_the_steps_around_it() -> None:
 def test_change_sees_one_frame_each_way_and_no_other() -> None:
     torch.manual_seed(0)
     net, frames = Change(8, dropout=0.5).eval(), torch.randint(0, 256, (1, 6, 128, 128, 3), dtype=torch.uint8)
-    changed = frames.clone()
+    changed, steps = frames.clone(), torch.randn(6, 16, GRID, GRID)
     changed[0, 2] = 255 - changed[0, 2]
-    different = (net(changed) - net(frames)).abs().amax(1) > 1e-6
+    different = (net(changed, steps) - net(frames, steps)).abs().amax(1) > 1e-6
     assert different.nonzero().flatten().tolist() == [1, 2, 3]
+
+
+def test_shares_of_bins_have_the_motion_as_their_mean() -> None:
+    centres = torch.from_numpy(bin_centres()).float()
+    degrees = torch.tensor([-20.0, -10, -7.3, -0.1, 0, 0.5, 5, 9.9, 30])
+    found = shares(degrees, centres)
+    torch.testing.assert_close(found @ centres, degrees.clamp(-10, 10), atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.sum(-1), torch.ones(9))
+    assert ((found > 1e-6).sum(-1) <= 2).all()
+
+
+def test_turns_are_the_games_pitch_and_yaw() -> None:
+    """A player who looks 40 degrees down and turns 6 to the right sees yaw and roll."""
+    down, right = np.deg2rad(40), np.deg2rad(6)
+    looks_down = cv2.Rodrigues(np.array([down, 0, 0]))[0]
+    turn = looks_down @ cv2.Rodrigues(np.array([0, -right, 0]))[0] @ looks_down.T
+    numbers = torch.zeros(1, 1, NUMBERS)
+    numbers[..., :3] = torch.from_numpy(np.rad2deg(cv2.Rodrigues(turn)[0]).ravel() / TURN_UNIT_DEG)
+    pitch, yaw = Turns.camera(numbers)[0, 0, 0].tolist()
+    assert (pitch, yaw) == (pytest.approx(0, abs=1e-4), pytest.approx(6, abs=1e-4))
+
+
+def test_the_best_turns_bins_go_to_the_heads_as_they_are() -> None:
+    """The picture moves to the left, so the player turned to the right; it moves down, so he looked up."""
+    frame = world()
+    maps = torch.from_numpy(episode_maps(np.stack([frame, turned(frame, -3, -5, 0)])))[None].float()
+    pitch, yaw = Turns(MINECRAFT)(turns(maps))[1][0, 0].unflatten(0, (2, 11)) @ torch.from_numpy(bin_centres()).float()
+    assert (pitch.item(), yaw.item()) == (pytest.approx(-3, abs=0.1), pytest.approx(5, abs=0.1))
 
 
 def test_over_time_sees_its_dilation_each_way_and_no_other_frame() -> None:
@@ -41,10 +75,10 @@ def test_over_time_sees_its_dilation_each_way_and_no_other_frame() -> None:
 
 def test_every_parameter_learns_and_maps_may_be_given() -> None:
     torch.manual_seed(0)
-    encoder = MotionEncoder(16, taps=5, width=8, change_width=8, dilations=(1, 2), dropout=0.5).eval()
+    encoder = MotionEncoder(16, MINECRAFT, taps=5, width=8, change_width=8, dilations=(1, 2), dropout=0.5).eval()
     frames = played(3)
     mixed, frame = encoder(frames)
-    assert (mixed.shape, frame.shape) == ((1, 3, 16), (1, 3, FRAME_WIDTH))
+    assert (mixed.shape, frame.shape) == ((1, 3, 16), (1, 3, frame_width(MINECRAFT)))
     torch.testing.assert_close(encoder(frames, motion_maps(frames))[0], mixed)
     (mixed.square().sum() + frame.square().sum()).backward()
     assert [name for name, parameter in encoder.named_parameters() if parameter.grad is None] == []

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from models.idm import IDMConfig
-from models.predict import predict_episode
+from models.predict import log_probabilities, predict_episode
 
 
 class Reader(nn.Module):
@@ -69,6 +69,31 @@ def test_a_price_on_changes_takes_out_what_flickers_at_any_temperature() -> None
     assert found.confidence[10] == pytest.approx(0.9**18 * 0.1**2 * 0.81, rel=1e-3)
 
 
+class Crooked(Reader):
+    """Sees the button pixel wherever it is, and more surely on the left; the yaw bin likewise."""
+
+    def forward(self, frames: torch.Tensor) -> dict[str, torch.Tensor]:
+        is_left = frames[0, 0, 0, 0, 2] > 0
+        self.sure.data.fill_(0.9 if is_left else 0.6)
+        return super().forward(frames if is_left else frames.flip(3))
+
+
+def test_both_ways_is_the_mean_of_logits_and_left_becomes_right() -> None:
+    frames, (left, right) = np.zeros((6, 2, 2, 3), dtype=np.uint8), (4, 5)
+    frames[:, 0, 0] = left, 0, 1  # of the mirrored picture, the reader says the same as of this one
+    frames[:, 0, 1, 0] = 8
+    model = Crooked()
+    model.config = IDMConfig(hidsize=2, attention_heads=1, both_ways=True)
+    buttons, camera = log_probabilities(model, frames)  # type: ignore[arg-type]
+    odds = buttons[0, :, 1] - buttons[0, :, 0]
+    sure, unsure = np.log(0.9 / 0.1), np.log(0.6 / 0.4)
+    assert odds[left] == pytest.approx((sure - unsure) / 2, abs=1e-5)
+    assert odds[right] == pytest.approx((unsure - sure) / 2, abs=1e-5)
+    assert odds[0] == pytest.approx(-(sure + unsure) / 2, abs=1e-5)
+    assert camera[0, 1, 8].item() == camera[0, 1, 2].item() == camera[0, 1].max()
+    assert camera[0].exp().sum(-1) == pytest.approx(1, abs=1e-5)
+
+
 def test_confidence_is_the_probability_of_the_whole_action() -> None:
     found = predict_episode(Reader(0.98), written(10)[0])  # type: ignore[arg-type]
     assert found.confidence == pytest.approx(0.98**20 * 0.9 * 0.9, rel=1e-4)
@@ -98,7 +123,7 @@ class Counting(Reader):
         return super().forward(frames)
 
 
-@pytest.mark.parametrize(("front", "threads"), [("correlation", 1), ("conv3d", 2)])
+@pytest.mark.parametrize(("front", "threads"), [("motion", 1), ("conv3d", 2)])
 def test_small_models_compute_in_one_thread_and_others_as_they_were(front: str, threads: int) -> None:
     before, model = torch.get_num_threads(), Counting()
     model.config = IDMConfig(hidsize=2, attention_heads=1, front=front)

@@ -12,7 +12,7 @@ from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows
 from models.evaluate import evaluate_episodes
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import motion_maps
+from models.motion import episode_maps
 from models.train_idm import IDMObjective, IDMTrainConfig, configure, mirrored, new_model, train_idm
 from tests.models.game import episode
 
@@ -47,6 +47,22 @@ def test_loss_is_the_sum_over_heads_and_unknown_frames_do_not_count() -> None:
     loss, figures = IDMObjective().loss(Uniform(), batch, "cpu")
     assert float(loss) == pytest.approx(20 * np.log(2) + 2 * np.log(11), rel=1e-5)
     assert figures["camera_loss"] == pytest.approx(2 * np.log(11), rel=1e-5)
+
+
+def test_the_camera_may_be_asked_for_its_mean_as_well() -> None:
+    """Even chances have the mean 0; 4 degrees off is two bins' widths, and what is clipped is the bin's centre off."""
+    camera = np.array([[[4.0, 0], [0, -30], [9, 9]]])
+    batch = Batch(
+        np.zeros((1, 3, 2, 2, 3), np.uint8),
+        np.zeros((1, 3, 20), bool),
+        camera,
+        np.array([[1, 1, 0]], dtype=np.float32),
+        np.zeros((1, 3), bool),
+    )
+    plain, _ = IDMObjective().loss(Uniform(), batch, "cpu")
+    loss, figures = IDMObjective(mean_weight=0.5).loss(Uniform(), batch, "cpu")
+    assert figures["camera_mean_loss"] == pytest.approx((2**2 + 5**2) / 2, rel=1e-5)
+    assert float(loss - plain) == pytest.approx(0.5 * (2**2 + 5**2) / 2, rel=1e-5)
 
 
 def test_unknown_frames_have_no_gradient() -> None:
@@ -122,12 +138,12 @@ def test_a_tiny_model_learns_the_keys_and_beats_both_baselines() -> None:
 def test_maps_computed_ahead_are_those_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the windows are mirrored, and still all maps are computed once; nor does it change the loss."""
     calls: list[int] = []
-    for module in ("motion", "motion_encoder"):
-        monkeypatch.setattr(f"models.{module}.motion_maps", lambda frames: calls.append(1) or motion_maps(frames))
-    config = replace(TINY, front="correlation")
+    for module in ("motion", "train_idm"):
+        monkeypatch.setattr(f"models.{module}.episode_maps", lambda frames: calls.append(1) or episode_maps(frames))
+    config = replace(TINY, front="motion")
     episodes = [episode("w", 16, seed=1)]  # one window is the whole episode: nothing follows its last frame
     first = []
-    for precompute, times in ((True, 1), (False, 2)):  # once for the episode, or at each of two steps
+    for precompute, times in ((True, 1), (False, 4)):  # once for the episode, or for each window of two steps
         calls.clear()
         training = IDMTrainConfig(
             learning_rate=1e-3, batch=2, window=16, max_steps=2, log_every=1, mirror=True, precompute=precompute
@@ -153,8 +169,11 @@ def test_a_game_that_cannot_be_mirrored_says_so_and_recipes_do_without() -> None
     with pytest.raises(ValueError, match="schema desktop: its pictures cannot be mirrored"):
         IDMObjective(mirror=True, schema=desktop)
     model, training = configure("nano_cpu", schema=desktop)
-    assert (model.n_buttons, model.n_camera_bins, training.mirror) == (52, 15, False)
-    assert configure("nano_cpu")[1].mirror
+    assert (model.n_buttons, model.n_camera_bins, model.both_ways, training.mirror) == (52, 15, False, False)
+    model, training = configure("nano_cpu")
+    assert (model.both_ways, training.mirror) == (True, True)
+    with pytest.raises(ValueError, match="schema desktop: its pictures cannot be mirrored"):
+        replace(model, schema=desktop)
 
 
 def test_actions_of_another_game_are_refused() -> None:
@@ -164,7 +183,7 @@ def test_actions_of_another_game_are_refused() -> None:
         train_idm([episode("w", 20, seed=1)], model, config)
 
 
-@pytest.mark.parametrize(("front", "threads"), [("correlation", 1), ("conv3d", 2)])
+@pytest.mark.parametrize(("front", "threads"), [("motion", 1), ("conv3d", 2)])
 def test_small_models_train_in_one_thread_and_others_as_they_were(front: str, threads: int) -> None:
     before, seen = torch.get_num_threads(), []
     model = new_model(replace(TINY, front=front), 0)
