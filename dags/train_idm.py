@@ -30,6 +30,12 @@ with DAG(
             items={"type": "string"},
             description="Worlds that are never trained on, one per line; empty picks a fifth of them.",
         ),
+        "calibrate": Param(
+            [],
+            type="array",
+            items={"type": "string"},
+            description="Further worlds, one per line, that only fit the confidence; empty leaves it as it is.",
+        ),
         "max_steps": Param(0, type="integer", minimum=0, description="Training steps; 0 means the recipe's."),
     },
     **DAG_DEFAULTS,
@@ -39,6 +45,7 @@ with DAG(
         recipe=dag.param("recipe"),
         init=dag.param("init"),
         held_out=dag.param("held_out"),
+        calibrate=dag.param("calibrate"),
         max_steps=dag.param("max_steps"),
     )
     publish(IDM, train.output)

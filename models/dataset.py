@@ -37,7 +37,7 @@ class Episode:
     gui_open: np.ndarray | None = None
     """bool (L,): is a menu open; None where nobody knows."""
     maps: np.ndarray | None = None
-    """(L, 19, 16, 16): the frames' motion (`models.motion`), computed ahead; None to compute it when needed."""
+    """(L, 31, 16, 16): the frames' motion (`models.motion`), computed ahead; None to compute it when needed."""
     schema: ActionSchema = MINECRAFT
     """What buttons and camera mean."""
 
@@ -131,6 +131,17 @@ def split_by_world(episodes: Sequence[Episode], held_out: Sequence[str]) -> tupl
     if not train or (held_out and not test):
         raise ValueError(f"the split leaves {len(train)} training and {len(test)} held-out episodes; both need one")
     return train, test
+
+
+def split_three_ways(
+    episodes: Sequence[Episode], held_out: Sequence[str], calibrate: Sequence[str]
+) -> tuple[list[Episode], list[Episode], list[Episode]]:
+    """(training, calibration, held-out) episodes, as `split_by_world`; a world of both lists fits the confidence."""
+    training, rest = split_by_world(episodes, [*held_out, *calibrate])
+    parts: dict[bool, list[Episode]] = {True: [], False: []}
+    for episode in rest:
+        parts[episode.world.startswith(tuple(calibrate))].append(episode)
+    return training, parts[True], parts[False]
 
 
 def _check_source(episodes: Sequence[Episode], length: int, batch: int) -> None:

@@ -1,8 +1,10 @@
 """An IDM's card, filled in from its training and its report (`models.card`)."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
+from models.calibrate import Calibration
 from models.card import Card, costs, described
 from models.dataset import Episode
 from models.idm import InverseDynamicsModel
@@ -56,3 +58,8 @@ def data_of(training: Sequence[Episode], held_out: Sequence[Episode], **origin: 
     minutes = {f"{side}_minutes": round(sum(map(len, e)) / FRAMES_PER_MINUTE, 2) for side, e in sides.items()}
     worlds = {f"{side}_worlds": sorted({episode.world for episode in e}) for side, e in sides.items()}
     return {**origin, **minutes, **worlds}
+
+
+def calibration_of(fitted: Calibration, episodes: Sequence[Episode]) -> dict[str, Any]:
+    """What the confidence was fitted on and what that changed, to be added to `data_of`."""
+    return {"calibrated_on": {**asdict(fitted), "worlds": sorted({episode.world for episode in episodes})}}

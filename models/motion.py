@@ -100,12 +100,15 @@ def _flow_both_ways(solver: cv2.DISOpticalFlow, before: Image, after: Image) -> 
 
 def mirrored_maps(maps: np.ndarray) -> np.ndarray:
     """The maps (..., M, G, G) of the picture mirrored left to right, a new array."""
-    turned = maps.copy()
+    turned, around = maps.copy(), maps.shape[:-3]
     for part, parts in ((FLOW, FLOW_FOLD), (MISFIT, 1), (STEP, STEP_FOLD)):
-        cells = maps[..., part, :, :].reshape(*maps.shape[:-3], -1, parts, parts, GRID, GRID)
-        turned[..., part, :, :] = cells[..., ::-1, :, ::-1].reshape(*maps.shape[:-3], -1, GRID, GRID)
+        folded = maps[..., part, :, :]
+        cells = folded.reshape(*around, folded.shape[-3] // parts**2, parts, parts, GRID, GRID)
+        turned[..., part, :, :] = cells[..., ::-1, :, ::-1].reshape(folded.shape)
     turned[..., : FLOW_FOLD**2, :, :] *= -1  # right becomes left
-    numbers = turned[..., TURNS, :, :].reshape(*maps.shape[:-3], GRID * GRID)
-    numbers[..., list(TURNED_BY_MIRROR)] *= -1
-    turned[..., TURNS, :, :] = numbers.reshape(*maps.shape[:-3], GRID, GRID)
+    turned[..., TURNS, :, :] *= _NUMBERS_MIRRORED
     return turned
+
+
+_NUMBERS_MIRRORED = np.ones((GRID, GRID), np.float16)
+_NUMBERS_MIRRORED.flat[list(TURNED_BY_MIRROR)] = -1

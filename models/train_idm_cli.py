@@ -20,7 +20,7 @@ from models import checkpoint
 from models.action_schema import DEFAULT, ActionSchema, load_schema
 from models.calibrate import Calibration, calibrate
 from models.card import write_card
-from models.dataset import Episode, load_usable, split_by_world
+from models.dataset import Episode, load_usable, split_three_ways
 from models.errors import BadRecording
 from models.idm import KIND, IDMConfig, InverseDynamicsModel
 from models.logbook import Logbook
@@ -67,15 +67,14 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     config = replace(config, precision=options.precision or config.precision)
     model = pretrained_model(model_config, start) if start else new_model(model_config, options.seed)
     episodes, refused = load_usable(options.recordings, schema)
-    training, rest = split_by_world(episodes, [*options.held_out, *options.calibrate])
-    parts = _Parts(training, *_divided(rest, options.calibrate), refused)
+    parts = _Parts(*split_three_ways(episodes, options.held_out, options.calibrate), refused)
     workers = launched(config.on_this_machine().device)
     if workers.rank:
-        train_idm(training, model, config, Surroundings(out_dir=options.out, workers=workers))
+        train_idm(parts.training, model, config, Surroundings(out_dir=options.out, workers=workers))
         return {}
     with Logbook(options.out / "tensorboard") as logbook, progress_bar("train_idm") as progress:
         where = Surroundings(out_dir=options.out, progress=progress, on_row=logbook, workers=workers)
-        result = train_idm(training, model, config, where)
+        result = train_idm(parts.training, model, config, where)
     fitted = calibrate(model, parts.calibration) if parts.calibration else None
     model.save(options.out)
     summary = _write_results(options, model, config, result, parts, fitted)
@@ -100,7 +99,7 @@ def _write_results(
 ) -> dict[str, Any]:
     """`training.json`, the card and, with held-out worlds, `report.json` + `report.png` beside the model."""
     from models.evaluate import evaluate_episodes, write_report  # imported late: plots are not needed for training
-    from models.idm_card import data_of, idm_card
+    from models.idm_card import calibration_of, data_of, idm_card
 
     training = {"config": asdict(config), "steps": result.steps, "seconds": result.seconds, "history": result.history}
     (options.out / "training.json").write_text(json.dumps(training, indent=1))
@@ -108,7 +107,7 @@ def _write_results(
     origin = {"recordings": str(options.recordings), "licence": options.licence}
     data = data_of(parts.training, parts.held_out, **origin)
     if fitted:
-        data["calibrated_on"] = {**asdict(fitted), "worlds": sorted({e.world for e in parts.calibration})}
+        data |= calibration_of(fitted, parts.calibration)
     start = str(options.start_from or "")
     write_card(options.out, idm_card(model, config, result, report, recipe=options.recipe, data=data, start=start))
     summary: dict[str, Any] = {"steps": result.steps, "seconds": round(result.seconds, 1), "loss": result.final_loss}
@@ -117,14 +116,6 @@ def _write_results(
         write_report(report, options.out / "report.json")
         summary |= report["headline"]["overall"]["model"]
     return summary
-
-
-def _divided(episodes: list[Episode], worlds: list[str]) -> tuple[list[Episode], list[Episode]]:
-    """(of these worlds, of others), by the beginning of the worlds' names."""
-    chosen = [bool(worlds) and episode.world.startswith(tuple(worlds)) for episode in episodes]
-    return [e for e, yes in zip(episodes, chosen, strict=True) if yes], [
-        e for e, yes in zip(episodes, chosen, strict=True) if not yes
-    ]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -211,7 +211,8 @@ class TrainFilterOperator(StageOperator):
 
 
 class TrainIdmOperator(StageOperator):
-    """Train the IDM on ground truth. `held_out`: worlds never trained on; `init`: `none`, `champion` or a version."""
+    """Train the IDM on ground truth. `held_out`: worlds never trained on; `calibrate`: further ones, which only fit the
+    confidence; `init`: `none`, `champion` or a version."""
 
     stage = "train_idm"
 
@@ -221,11 +222,12 @@ class TrainIdmOperator(StageOperator):
         recipe: str | None = None,
         init: str | None = None,
         held_out: Sequence[str] | None = None,
+        calibrate: Sequence[str] | None = None,
         max_steps: int | None = None,
         **kwargs: Any,
     ) -> None:
-        given = {"recipe": recipe, "init": init, "held_out": held_out, "max_steps": max_steps}
-        super().__init__(values=given, **kwargs)
+        values = {"recipe": recipe, "init": init, "held_out": held_out, "calibrate": calibrate, "max_steps": max_steps}
+        super().__init__(values=values, **kwargs)
 
 
 class TakedownOperator(StageOperator):

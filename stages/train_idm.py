@@ -20,6 +20,7 @@ from stages.training import MEASURED, TrainingStage, origin_of, same_game, user_
 
 if TYPE_CHECKING:
     from models.action_schema import ActionSchema
+    from models.calibrate import Calibration
     from models.dataset import Episode
     from models.idm import IDMConfig, InverseDynamicsModel
     from models.parallel import Workers
@@ -41,6 +42,8 @@ class TrainIdmConfig:
     """Where the weights start: `none`, `champion` (if there is one), or a registered model's version."""
     held_out: tuple[str, ...] = ()
     """Worlds (player names, or their beginnings) that are never trained on; empty picks a fifth by hash."""
+    calibrate: tuple[str, ...] = ()
+    """Further worlds, on which only the confidence is fitted once the model is trained; empty leaves it as it is."""
     max_steps: int = field(default=0, metadata={"key": False})
     """Steps of the run; 0 means the recipe's, or a tenth of them where the weights start from a model."""
     seed: int = 0
@@ -59,6 +62,7 @@ class Trained:
     config: "IDMTrainConfig"
     result: "TrainResult"
     training: "list[Episode]"
+    calibration: "list[Episode]"
     held_out: "list[Episode]"
 
 
@@ -120,37 +124,48 @@ class TrainIdm(TrainingStage[TrainIdmConfig]):
         folder = ctx.fetch_model("idm", start) if start else None
         model = pretrained_model(model_config, folder) if folder else new_model(model_config, config.seed)
         episodes = list(read_episodes(ctx, snapshot))
-        training, held_out = split(episodes, self.config.held_out, _seen_by(folder))
+        training, *others = split(episodes, self.config.held_out, self.config.calibrate, _seen_by(folder))
         with self.surroundings(unit, ctx, workers) as where:
-            return Trained(model, config, train_idm(training, model, config, where), training, held_out)
+            return Trained(model, config, train_idm(training, model, config, where), training, *others)
 
     def process(self, unit: Unit, ctx: Context, prepared: Any = None) -> Result:
+        from models.calibrate import calibrate
         from models.evaluate import evaluate_episodes, write_report
 
         with user_errors(self.name):
             champion = Champion(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"]).schema)
             done = self.trained(unit, ctx)
+            fitted = calibrate(done.model, done.calibration) if done.calibration else None
             comparison = champion.compare(done.model, done.held_out, done.config.window)
             report = evaluate_episodes(done.model, done.held_out)
             with ctx.workspace() as name:
                 folder = Path(name)
                 done.model.save(folder)
                 write_report(report, folder / "report.json")
-                self._write_card(ctx, unit, done, report, comparison, folder)
+                self._write_card(ctx, unit, done, fitted, report, comparison, folder)
                 version, outputs = register(ctx, "idm", folder, MEASURED)
         worlds = sorted({episode.world for episode in done.held_out})
         info = {"model": version, "snapshot": unit.inputs["snapshot"], "comparison": comparison, "held_out": worlds}
         return Result(outputs, {**info, "accuracy": accuracy(report)})
 
     def _write_card(
-        self, ctx: Context, unit: Unit, done: Trained, report: dict[str, Any], compared: dict[str, Any], folder: Path
+        self,
+        ctx: Context,
+        unit: Unit,
+        done: Trained,
+        fitted: "Calibration | None",
+        report: dict[str, Any],
+        compared: dict[str, Any],
+        folder: Path,
     ) -> None:
         from models.card import write_card
-        from models.idm_card import data_of, idm_card
+        from models.idm_card import calibration_of, data_of, idm_card
         from models.logbook import write_events
 
         origin = origin_of(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"]))
         data = data_of(done.training, done.held_out, **origin)
+        if fitted:
+            data |= calibration_of(fitted, done.calibration)
         card = idm_card(
             done.model,
             done.config,
@@ -229,17 +244,21 @@ def accuracy(report: dict[str, Any]) -> dict[str, Any]:
 
 
 def split(
-    episodes: "list[Episode]", held_out: tuple[str, ...], seen: Collection[str] = ()
-) -> "tuple[list[Episode], list[Episode]]":
-    """(training, held out) by world. Unnamed, a fifth of the worlds by hash, first of those not `seen` by the start."""
-    from models.dataset import split_by_world
+    episodes: "list[Episode]", held_out: tuple[str, ...], calibrate: tuple[str, ...] = (), seen: Collection[str] = ()
+) -> "tuple[list[Episode], list[Episode], list[Episode]]":
+    """(training, calibration, held out) by world.
 
-    worlds = sorted({episode.world for episode in episodes}, key=lambda world: (world in seen, digest(world)))
+    Unnamed, a fifth of the worlds is held out by hash, first of those not `seen` by the start.
+    """
+    from models.dataset import split_three_ways
+
+    found = {episode.world for episode in episodes if not (calibrate and episode.world.startswith(calibrate))}
+    worlds = sorted(found, key=lambda world: (world in seen, digest(world)))
     names = held_out or tuple(worlds[: max(1, round(HELD_OUT_SHARE * len(worlds)))])
     try:
-        return split_by_world(episodes, names)
+        return split_three_ways(episodes, names, calibrate)
     except ValueError as error:
-        raise ConfigError(f"train_idm.held_out: {error}; ingest more worlds or hold out others") from None
+        raise ConfigError(f"train_idm.held_out or calibrate: {error}; ingest more worlds or name others") from None
 
 
 STAGE = TrainIdm

@@ -5,7 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.dataset import Batch, Episode, EpisodeStreams, RandomWindows, load_recordings, split_by_world
+from models.dataset import (
+    Batch,
+    Episode,
+    EpisodeStreams,
+    RandomWindows,
+    load_recordings,
+    split_by_world,
+    split_three_ways,
+)
 from tests.models.game import line, write_jsonl, write_recording
 
 
@@ -103,6 +111,14 @@ def test_split_is_by_world_and_takes_the_beginning_of_a_name() -> None:
     train, test = split_by_world(episodes, ["elk"])
     assert ([e.id for e in train], [e.id for e in test]) == (["e2", "e3"], ["e0", "e1"])
     assert split_by_world(episodes, [])[1] == []
+
+
+def test_three_ways_no_world_is_in_two_parts() -> None:
+    episodes = [episode(i, 5, world) for i, world in enumerate(["elk", "owl-a", "owl-b", "pike"])]
+    parts = split_three_ways(episodes, ["owl"], ["pike"])
+    assert [[e.world for e in part] for part in parts] == [["elk"], ["pike"], ["owl-a", "owl-b"]]
+    assert [len(part) for part in split_three_ways(episodes, ["owl"], [])] == [2, 0, 2]
+    assert [len(part) for part in split_three_ways(episodes, [], ["owl"])] == [2, 2, 0]
 
 
 def test_an_unknown_world_or_an_empty_side_is_an_error() -> None:

@@ -100,3 +100,4 @@ def test_a_mirrored_picture_has_mirrored_maps() -> None:
     np.testing.assert_allclose(turns(mirrored)[0, 0, :4], turns(turned_round)[0, 0, :4], atol=0.01)
     assert not torch.allclose(straight, mirrored, atol=0.1)
     np.testing.assert_array_equal(mirrored_maps(mirrored_maps(straight.numpy())), straight.numpy())
+    assert mirrored_maps(np.zeros((0, 5, MAPS, GRID, GRID), np.float16)).shape == (0, 5, MAPS, GRID, GRID)

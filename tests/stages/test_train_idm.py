@@ -77,7 +77,7 @@ def test_a_training_leaves_a_model_with_its_card_and_no_scratch(store: Settings)
     assert card["data"]["tested_on_worlds"] == ["amber-otter-setter-0000000000aa"]
     assert card["training"]["steps"] == 10
     assert card["command"] == (
-        'python -m stages.train_idm --config \'{"held_out":["amber-otter"],"init":"none","max_steps":0,'
+        'python -m stages.train_idm --config \'{"calibrate":[],"held_out":["amber-otter"],"init":"none","max_steps":0,'
         '"recipe":"tiny","seed":0}\''
     )
     assert train(store)["planned"] == 0
@@ -186,4 +186,24 @@ def test_worlds_that_the_start_has_seen_are_held_out_last() -> None:
     clips = [clip(world) for world in ("amber-otter", "keen-vole", "lucky-wren")]
     for fresh in ("amber-otter", "keen-vole", "lucky-wren"):
         seen = {c.world for c in clips} - {fresh}
-        assert [c.world for c in split(clips, (), seen)[1]] == [fresh]
+        assert [c.world for c in split(clips, (), seen=seen)[2]] == [fresh]
+
+
+def test_worlds_that_fit_the_confidence_are_neither_trained_nor_tested_on() -> None:
+    clips = [clip(world) for world in ("amber-otter", "keen-vole", "lucky-wren")]
+    for held_out in ((), ("keen-vole",)):
+        training, calibration, tested = split(clips, held_out, ("lucky",))
+        assert [c.world for c in calibration] == ["lucky-wren"]
+        assert {c.world for c in training + tested} == {"amber-otter", "keen-vole"}
+    with pytest.raises(ConfigError, match="'heron' is not among the recordings"):
+        split(clips, (), ("heron",))
+
+
+def test_the_confidence_is_fitted_on_its_own_world(store: Settings) -> None:
+    plain = train(store)
+    summary = train(store, calibrate=["lucky-wren"])
+    cards = [json.loads(Context(store).store.get(f"models/idm/{s['model']}/card.json")) for s in (plain, summary)]
+    assert "calibrated_on" not in cards[0]["data"]
+    assert [world.split("-")[:2] for world in cards[1]["data"]["calibrated_on"]["worlds"]] == [["lucky", "wren"]]
+    assert not set(cards[1]["data"]["calibrated_on"]["worlds"]) & set(cards[1]["data"]["trained_on_worlds"])
+    assert cards[1]["model"]["config"]["temperature"] == pytest.approx(cards[1]["data"]["calibrated_on"]["temperature"])
