@@ -21,6 +21,7 @@ from stages.settings import Settings, load_settings
 from stages.stage import Context, Recipe
 from stages.train_idm import TrainIdm, TrainIdmConfig, split
 from tests import tiny
+from tests.models.game import write_recording
 from tests.models.test_train_idm import TINY
 
 TRAINING = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=10, checkpoint_every=2)
@@ -199,11 +200,15 @@ def test_worlds_that_fit_the_confidence_are_neither_trained_nor_tested_on() -> N
         split(clips, (), ("heron",))
 
 
-def test_the_confidence_is_fitted_on_its_own_world(store: Settings) -> None:
-    plain = train(store)
+def test_the_confidence_is_fitted_on_its_own_world(store: Settings, tmp_path: Path) -> None:
+    world = "lucky-wren-seeker-0000000000cc"
+    (tmp_path / "more").mkdir()
+    write_recording(tmp_path / "more", f"{world}-20260104-000000", 96, 3)
+    tiny.run_flow(store, {"ingest": {"recordings": [str(tmp_path / "more")], "licence": "CC0-1.0"}}, FIRST)
     summary = train(store, calibrate=["lucky-wren"])
-    cards = [json.loads(Context(store).store.get(f"models/idm/{s['model']}/card.json")) for s in (plain, summary)]
-    assert "calibrated_on" not in cards[0]["data"]
-    assert [world.split("-")[:2] for world in cards[1]["data"]["calibrated_on"]["worlds"]] == [["lucky", "wren"]]
-    assert not set(cards[1]["data"]["calibrated_on"]["worlds"]) & set(cards[1]["data"]["trained_on_worlds"])
-    assert cards[1]["model"]["config"]["temperature"] == pytest.approx(cards[1]["data"]["calibrated_on"]["temperature"])
+    card = json.loads(Context(store).store.get(f"models/idm/{summary['champion']}/card.json"))
+    fitted = card["data"]["calibrated_on"]
+    assert (fitted["worlds"], fitted["frames"]) == ([world], 96)
+    assert card["data"]["trained_on_worlds"] == ["keen-vole-digger-0000000000bb"]
+    assert fitted["factor"] != 1
+    assert card["model"]["config"]["temperature"] == pytest.approx(fitted["temperature"])
