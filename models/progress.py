@@ -19,8 +19,11 @@ def progress_bar(name: str) -> Iterator[Progress]:
         task = bar.add_task(name, total=None, loss=float("nan"), rate="")
 
         def show(step: int, total: int, metrics: dict[str, float]) -> None:
+            doing, unit = (name, "steps") if metrics else (f"{name}, motion of frames", "frames")
+            if bar.tasks[0].description != doing:
+                bar.reset(task, description=doing)
             speed = bar.tasks[0].speed
-            rate = f"{speed:.3g} steps/s" if speed else ""
-            bar.update(task, completed=step, total=total, loss=metrics["loss"], rate=rate)
+            rate = f"{speed:.3g} {unit}/s" if speed else ""
+            bar.update(task, completed=step, total=total, loss=metrics.get("loss", float("nan")), rate=rate)
 
         yield show

@@ -24,7 +24,7 @@ from models.dataset import Batch, Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.motion import GRID, MAPS, episode_maps, mirrored_maps
 from models.parallel import Workers, one_thread
-from models.training import Source, Surroundings, TrainConfig, TrainResult, train
+from models.training import Progress, Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
 
 
@@ -214,7 +214,7 @@ def train_idm(
     check_schema(episodes, model.config.schema)
     is_small = model.config.front == "motion"
     if config.precompute and is_small:
-        episodes = with_maps(episodes, where.workers)
+        episodes = with_maps(episodes, where.workers, where.progress)
 
     def source(position: Any) -> Source:
         return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0, where.workers)
@@ -229,16 +229,23 @@ def train_idm(
         return train(model, objective, source, config, total_steps=steps, data=data, where=where)
 
 
-def with_maps(episodes: Sequence[Episode], workers: Workers | None = None) -> list[Episode]:
+def with_maps(
+    episodes: Sequence[Episode], workers: Workers | None = None, progress: Progress | None = None
+) -> list[Episode]:
     """The episodes with their motion maps as float16, computed on all cores, by all workers together."""
     workers = workers or Workers()
     mine = episodes[workers.rank :: workers.size]
+    found, done, total = [], 0, sum(map(len, mine))
     with ThreadPoolExecutor(torch.get_num_threads()) as pool, one_thread():
-        found = iter(list(pool.map(episode_maps, [episode.frames for episode in mine])))
-    complete = []
+        for maps in pool.map(episode_maps, [episode.frames for episode in mine]):
+            found.append(maps)
+            done += len(maps)
+            if progress:
+                progress(done, total, {})
+    complete, ready = [], iter(found)
     for i, episode in enumerate(episodes):
         rank = i % workers.size
-        maps = next(found) if rank == workers.rank else np.empty((len(episode), MAPS, GRID, GRID), np.float16)
+        maps = next(ready) if rank == workers.rank else np.empty((len(episode), MAPS, GRID, GRID), np.float16)
         complete.append(replace(episode, maps=workers.send_around(torch.from_numpy(maps), rank).numpy()))
     return complete
 

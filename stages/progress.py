@@ -73,20 +73,25 @@ class StageProgress:
             self._bar.stop()
 
 
+PREPARED = "frames ready"
+
+
 class StepReporter:
-    """Progress inside one long unit (training): a line every few seconds from the worker that does it."""
+    """Progress inside one long unit (training): a line every few seconds from the worker that does it.
+
+    Called with empty metrics, it counts what a training makes ready before its first step.
+    """
 
     def __init__(self, name: str, unit: str = "steps") -> None:
-        self._name, self._unit = name, unit
+        self._name, self._unit, self._showing = name, unit, unit
         self._started = self._shown = time.monotonic()
 
     def __call__(self, done: int, total: int, metrics: dict[str, float] | None = None) -> None:
         now = time.monotonic()
+        unit = PREPARED if metrics == {} else self._unit
+        if unit != self._showing:
+            self._showing, self._started = unit, now
         if done == total or now - self._shown > LINE_EVERY_S:
             self._shown = now
             note = " ".join(f"{key} {value:.4g}" for key, value in (metrics or {}).items())
-            print(
-                progress_line(self._name, done, total, now - self._started, note, self._unit),
-                file=sys.stderr,
-                flush=True,
-            )
+            print(progress_line(self._name, done, total, now - self._started, note, unit), file=sys.stderr, flush=True)

@@ -13,3 +13,16 @@ def test_the_last_state_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert "train_idm" in text
     assert "3/3" in text
     assert "loss 0.500" in text
+
+
+def test_what_is_made_ready_first_is_counted_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress_bar("train_idm") as progress:
+        progress(500, 500, {})
+    assert "train_idm, motion of frames" in (text := capsys.readouterr().err)
+    assert "500/500" in text
+    with progress_bar("train_idm") as progress:
+        progress(500, 500, {})
+        progress(1, 7, {"loss": 2.0})
+    text = capsys.readouterr().err
+    assert "1/7" in text
+    assert "motion" not in text.splitlines()[-1]

@@ -47,3 +47,12 @@ def test_steps_inside_a_long_unit(capsys: pytest.CaptureFixture[str]) -> None:
 def test_without_a_terminal_no_bar_is_imported() -> None:
     code = "import sys, stages.runner; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_a_training_makes_ready_is_no_step(capsys: pytest.CaptureFixture[str]) -> None:
+    report = StepReporter("train_idm")
+    report(50, 50, {})
+    report(3, 3, {"loss": 1.0})
+    ready, steps = capsys.readouterr().err.splitlines()
+    assert (ready.split()[1], steps.split()[1]) == ("50/50", "3/3")
+    assert ("frames ready/s" in ready, "frames ready/s" in steps) == (True, False)
