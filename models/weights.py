@@ -113,6 +113,8 @@ def config_from_dict(cls: type[ConfigT], values: Mapping[str, Any], where: str |
         config = cls(**arguments)
     except TypeError as error:
         raise ValueError(f"{where}: {cls.__name__} is incomplete: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}; if another version wrote it, train or convert the model again") from error
     for name in set(values) - set(arguments):  # these follow from the others
         if values[name] != getattr(config, name):
             raise ValueError(f"{where}: expected {name} {getattr(config, name)} by its schema, got {values[name]}")

@@ -85,6 +85,11 @@ def test_a_config_with_unknown_or_missing_fields_is_refused(tmp_path: Path) -> N
     save_model(tmp_path, "idm", config | {"depth": 3, "attention_heads": 2}, tensors)
     with pytest.raises(ValueError, match=r"IDMConfig has no fields \['depth'\]"):
         InverseDynamicsModel.load(tmp_path)
+    save_model(tmp_path, "idm", config | {"attention_heads": 2, "front": "correlation"}, tensors)
+    with pytest.raises(
+        ValueError, match=f"{tmp_path}: expected front 'conv3d' or 'motion', got 'correlation'; .*again"
+    ):
+        InverseDynamicsModel.load(tmp_path)
     save_model(tmp_path, "idm", config, tensors)
     with pytest.raises(ValueError, match=r"incomplete.*attention_heads"):
         InverseDynamicsModel.load(tmp_path)
