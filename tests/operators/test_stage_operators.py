@@ -22,7 +22,7 @@ SAMPLES = {"max_clip_s": 60.0, "max_steps": 5, "sources": ["a b"], "recordings":
 SAMPLES |= {"held_out": ["world"], "sample_side": 128, "crf": 20, "stride": 32, "rows_per_shard": 9, "labels": "truth"}
 SAMPLES |= {"blacklist": ["preset:vpt"], "allow": ["a|b"], "deny": ["c"], "licence_policy": "any", "max_per_source": 9}
 SAMPLES |= {"recipe": "nano_cpu", "threshold": 0.4, "min_run_s": 2.0, "min_clean_share": 0.1}
-SAMPLES |= {"max_bits": 10, "min_evidence": 9, "overlays": 0}
+SAMPLES |= {"max_bits": 10, "min_evidence": 9, "overlays": 0, "calibrate": ["owl"]}
 
 
 def own_arguments(cls: type[StageOperator]) -> list[str]:

@@ -49,10 +49,11 @@ def test_a_held_out_share_must_leave_something() -> None:
 
 def test_idm_worlds() -> None:
     clips = [clip(world, world) for world in ("amber-otter", "keen-vole", "lucky-wren")]
-    training, held_out = split(clips, ("keen",))
+    training, calibration, held_out = split(clips, ("keen",))
+    assert calibration == []
     assert [c.world for c in held_out] == ["keen-vole"]
     assert len(training) == 2
-    assert len(split(clips, ())[1]) == 1, "a fifth of the worlds, at least one"
+    assert len(split(clips, ())[2]) == 1, "a fifth of the worlds, at least one"
     with pytest.raises(ConfigError, match=r"nobody. is not among the recordings"):
         split(clips, ("nobody",))
     with pytest.raises(ConfigError, match="leaves 0 training and 1 held-out episodes; both need one"):
