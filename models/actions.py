@@ -32,13 +32,13 @@ def camera_to_bins(degrees: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.
     scaled /= spec.maxval_degrees
     # log and not log1p, and the steps in the released order: so that motions on a bin's very edge fall as they do there
     warped = np.sign(scaled) * (np.log(1.0 + spec.mu * np.abs(scaled)) / np.log(1.0 + spec.mu)) * spec.maxval_degrees
-    return np.round((warped + spec.maxval_degrees) / _bin_width(schema)).astype(np.int64)
+    return np.round((warped + spec.maxval_degrees) / bin_width(schema)).astype(np.int64)
 
 
 def bins_to_camera(bins: np.ndarray, schema: ActionSchema = MINECRAFT) -> np.ndarray:
     """Camera bins (N, 2) to the degrees (N, 2) float64 of the bins' centres."""
     spec = schema.camera
-    warped = (_checked_bins(bins, schema) * _bin_width(schema) - spec.maxval_degrees) / spec.maxval_degrees
+    warped = (_checked_bins(bins, schema) * bin_width(schema) - spec.maxval_degrees) / spec.maxval_degrees
     return np.sign(warped) * (1.0 / spec.mu) * ((1.0 + spec.mu) ** np.abs(warped) - 1.0) * spec.maxval_degrees
 
 
@@ -48,8 +48,8 @@ def bin_centres(schema: ActionSchema = MINECRAFT) -> np.ndarray:
     return bins_to_camera(np.stack([bins, bins], axis=1), schema)[:, 0]
 
 
-def _bin_width(schema: ActionSchema) -> float:
-    """Degrees between bins before the mu-law bends them: 2 for minecraft."""
+def bin_width(schema: ActionSchema) -> float:
+    """Degrees from bin to bin before the mu-law bends them: 2 for minecraft."""
     return schema.camera.maxval_degrees / schema.null_bin
 
 

@@ -136,11 +136,17 @@ def split_by_world(episodes: Sequence[Episode], held_out: Sequence[str]) -> tupl
 def split_three_ways(
     episodes: Sequence[Episode], held_out: Sequence[str], calibrate: Sequence[str]
 ) -> tuple[list[Episode], list[Episode], list[Episode]]:
-    """(training, calibration, held-out) episodes, as `split_by_world`; a world of both lists fits the confidence."""
+    """(training, calibration, held-out) episodes, as `split_by_world`; a world of both lists fits the confidence.
+
+    Raises ValueError as that does, and if nothing is left to test on.
+    """
     training, rest = split_by_world(episodes, [*held_out, *calibrate])
     parts: dict[bool, list[Episode]] = {True: [], False: []}
     for episode in rest:
         parts[episode.world.startswith(tuple(calibrate))].append(episode)
+    if held_out and not parts[False]:
+        names = ", ".join(sorted({episode.world for episode in rest}))
+        raise ValueError(f"expected worlds to test on beside those that fit the confidence, got {names} for both")
     return training, parts[True], parts[False]
 
 

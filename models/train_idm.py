@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from models import recipes
-from models.actions import MINECRAFT, ActionSchema, bin_centres, camera_to_bins, mirror_of
+from models.actions import MINECRAFT, ActionSchema, bin_centres, bin_width, camera_to_bins, mirror_of
 from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
@@ -196,8 +196,7 @@ def camera_error(log_probs: Tensor, true_deg: Tensor, schema: ActionSchema) -> T
     """
     centres = log_probs.new_tensor(bin_centres(schema)).float()
     mean = log_probs.float().exp() @ centres
-    width = schema.camera.maxval_degrees / schema.null_bin
-    return ((mean - true_deg.clamp(centres[0], centres[-1])) / width).square().sum(-1)
+    return ((mean - true_deg.clamp(centres[0], centres[-1])) / bin_width(schema)).square().sum(-1)
 
 
 def train_idm(

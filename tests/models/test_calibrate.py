@@ -51,6 +51,22 @@ def test_confidence_becomes_the_share_of_right_actions_on_other_play() -> None:
     assert (again.camera_deg == labels.camera_deg).all()
 
 
+def test_no_temperature_changes_the_labels_of_both_ways() -> None:
+    """What a picture and its mirror image say is averaged before the price of changes, and cools alike."""
+    torch.manual_seed(0)
+    model = InverseDynamicsModel(replace(TINY, both_ways=True, change_price=0.5)).eval()
+    for head in model.pi_head.values():
+        nn.init.normal_(head.linear_layer.weight, std=2.0)
+    frames = np.random.default_rng(0).integers(0, 256, (24, 128, 128, 3), dtype=np.uint8)
+    labels = predict_episode(model, frames)
+    set_temperature(model, 3.0)
+    cooler = predict_episode(model, frames)
+    assert 0 < labels.buttons.mean() < 1
+    assert (cooler.buttons == labels.buttons).all()
+    assert (cooler.camera_deg == labels.camera_deg).all()
+    assert (cooler.confidence < labels.confidence).all()
+
+
 def test_the_temperature_is_saved_with_the_model(tmp_path: Path) -> None:
     model = InverseDynamicsModel(replace(TINY, temperature=2.0)).eval()
     frames = torch.zeros((1, 4, 128, 128, 3), dtype=torch.uint8)

@@ -119,6 +119,9 @@ def test_three_ways_no_world_is_in_two_parts() -> None:
     assert [[e.world for e in part] for part in parts] == [["elk"], ["pike"], ["owl-a", "owl-b"]]
     assert [len(part) for part in split_three_ways(episodes, ["owl"], [])] == [2, 0, 2]
     assert [len(part) for part in split_three_ways(episodes, [], ["owl"])] == [2, 2, 0]
+    assert [len(part) for part in split_three_ways(episodes, ["owl"], ["owl-b"])] == [2, 1, 1]
+    with pytest.raises(ValueError, match="beside those that fit the confidence, got owl-a, owl-b for both"):
+        split_three_ways(episodes, ["owl-a"], ["owl"])
 
 
 def test_an_unknown_world_or_an_empty_side_is_an_error() -> None:
