@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 DENSE_WIDTH = 256  # the released encoders all pass through 256 features
-FRAME_SHAPE = (128, 128, 3)
+FRAME_PX = 128
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -199,11 +199,11 @@ def check_temperature(temperature: float) -> None:
         raise ValueError(f"expected a finite temperature > 0, got {temperature}")
 
 
-def check_frames(frames: Tensor) -> None:
-    """Raise ValueError unless frames are uint8 (B, T, 128, 128, 3) RGB."""
-    if frames.dtype != torch.uint8 or frames.dim() != 5 or tuple(frames.shape[2:]) != FRAME_SHAPE:
+def check_frames(frames: Tensor, side: int = FRAME_PX) -> None:
+    """Raise ValueError unless frames are uint8 (B, T, side, side, 3) RGB."""
+    if frames.dtype != torch.uint8 or frames.dim() != 5 or tuple(frames.shape[2:]) != (side, side, 3):
         raise ValueError(
-            f"expected uint8 frames (B, T, 128, 128, 3) in RGB, got {str(frames.dtype).removeprefix('torch.')} "
+            f"expected uint8 frames (B, T, {side}, {side}, 3) in RGB, got {str(frames.dtype).removeprefix('torch.')} "
             f"{tuple(frames.shape)}; resize with cv2.INTER_LINEAR and stack as uint8"
         )
 

@@ -27,7 +27,7 @@ class Episode:
     id: str
     world: str
     frames: np.ndarray
-    """uint8 (L, 128, 128, 3) RGB, an array or a memory map."""
+    """uint8 (L, 128, 128, 3) RGB, an array or a memory map; at half size beside maps."""
     buttons: np.ndarray
     """bool (L, 20), in the order of the schema's buttons."""
     camera_deg: np.ndarray

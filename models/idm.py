@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from models.actions import MINECRAFT, ActionSchema, mirror_of
 from models.attention import MaskStyle, Transformer, check_memory
 from models.backbone import (
+    FRAME_PX,
     CategoricalHead,
     ImageEncoder,
     NormLayer,
@@ -29,6 +30,7 @@ from models.backbone import (
     check_temperature,
     dense,
 )
+from models.motion import HALF
 from models.motion_encoder import MotionEncoder, frame_width
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
@@ -207,13 +209,14 @@ class InverseDynamicsModel(nn.Module):
         """Log-probabilities of each frame's action, from the whole window.
 
         Args:
-            frames: uint8 (B, T, 128, 128, 3) RGB, one continuous 20 Hz window per row.
+            frames: uint8 (B, T, 128, 128, 3) RGB, one continuous 20 Hz window per row; beside maps at half size
+                (`models.motion.half_size`).
             maps: their motion (`models.motion.motion_maps`) if computed ahead; the front "conv3d" has none.
 
         Returns:
             {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}.
         """
-        check_frames(frames)
+        check_frames(frames, FRAME_PX if maps is None else HALF)
         latent = self.net(frames, maps)
         return {name: head(latent) for name, head in self.pi_head.items()}
 

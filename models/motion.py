@@ -28,6 +28,8 @@ from torch import Tensor
 from models.ego_motion import NUMBERS, SIDE, TURNED_BY_MIRROR, VIEWS, Image, ego_motion, misfit_map, pyramid
 
 GRID = 16
+HALF = SIDE // 2
+"""Pixels per side of the pictures that are seen beside the maps."""
 FLOW_FOLD, STEP_FOLD = 2, 4
 """Parts of a cell per side, of the flow and of the difference."""
 FLOW_UNIT_PX = 2.0
@@ -75,6 +77,12 @@ def motion_maps(frames: Tensor) -> Tensor:
     """The maps of windows: uint8 (B, T, 128, 128, 3) -> float16 (B, T, M, G, G)."""
     found = np.stack([episode_maps(window) for window in frames.cpu().numpy()])
     return torch.from_numpy(found).to(frames.device)
+
+
+def half_size(frames: np.ndarray) -> np.ndarray:
+    """The pictures that are seen beside the maps: uint8 (..., 128, 128, 3) -> (..., 64, 64, 3), means of 2x2 pixels."""
+    rows = frames[..., ::2, :, :].astype(np.uint16) + frames[..., 1::2, :, :]
+    return ((rows[..., ::2, :] + rows[..., 1::2, :] + 2) // 4).astype(np.uint8)
 
 
 def turns(maps: Tensor) -> Tensor:

@@ -21,9 +21,9 @@ from torch.nn import functional as F
 
 from models.action_schema import ActionSchema
 from models.actions import bin_centres
-from models.backbone import DENSE_WIDTH, NormLayer, pixels
+from models.backbone import DENSE_WIDTH, NormLayer
 from models.ego_motion import KEPT, NUMBERS, TURN_UNIT_DEG
-from models.motion import FLOW, GRID, MISFIT, STEP, motion_maps, turns
+from models.motion import FLOW, GRID, MISFIT, STEP, half_size, motion_maps, turns
 
 CHANGE_WIDTH = 128
 """Features of a frame that say what changed."""
@@ -35,7 +35,7 @@ SEEN = slice(FLOW.start, MISFIT.stop)
 """The maps that the stack of motion sees."""
 CELL_DROPOUT = 0.05
 """Share of the cells whose motion is hidden in a window of training, whatever else is dropped."""
-STEP_GAIN = 2.0
+STEP_GAIN = 2
 """Differences of neighbouring frames are small beside the frames."""
 
 
@@ -126,7 +126,7 @@ class Motion(nn.Module):
 
 
 class Change(nn.Module):
-    """What each frame shows and what changes around it: uint8 (B, T, 128, 128, 3), maps (N, 16, G, G) -> (N, 128)."""
+    """What each frame shows and what changes around it: uint8 (B, T, 64, 64, 3), maps (N, 16, G, G) -> (N, 128)."""
 
     def __init__(self, width: int, dropout: float):
         super().__init__()
@@ -136,17 +136,17 @@ class Change(nn.Module):
         self.whole = _whole(width // 2 * GRID**2, CHANGE_WIDTH, dropout)
 
     def forward(self, frames: Tensor, steps: Tensor) -> Tensor:
-        seen = self.look(frames).contiguous(memory_format=torch.channels_last)
-        return self.whole(self.places(self.picture(seen) + self.turned_back(steps)))
+        return self.whole(self.places(self.picture(self.look(frames).to(steps)) + self.turned_back(steps)))
 
     @staticmethod
     @torch.no_grad()
     def look(frames: Tensor) -> Tensor:
-        """(N, 9, 64, 64): the picture, the step to the next frame, the step from the one before."""
-        images = (F.avg_pool2d(pixels(frames), 2) - 0.5).unflatten(0, frames.shape[:2])
-        steps = STEP_GAIN * images.diff(dim=1)
-        after, before = F.pad(steps, (0,) * 7 + (1,)), F.pad(steps, (0,) * 6 + (1, 0))
-        return torch.cat([images, after, before], dim=2).flatten(0, 1)
+        """(N, 9, 64, 64): the picture, the step to the next frame, the step from the one before. Channels last."""
+        images = frames.to(torch.int16)
+        seen = images.new_zeros(*images.shape[:-1], 9)
+        seen[..., :3] = images - 128
+        seen[:, :-1, ..., 3:6] = seen[:, 1:, ..., 6:] = STEP_GAIN * images.diff(dim=1)
+        return seen.flatten(0, 1).permute(0, 3, 1, 2) / 255.0
 
 
 class OverTime(nn.Module):
@@ -163,7 +163,10 @@ class OverTime(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """Each frame among its neighbours: uint8 (B, T, 128, 128, 3) -> mixed over time (B, T, E), alone (B, T, 448+2K)."""
+    """Each frame among its neighbours: uint8 (B, T, 128, 128, 3) -> mixed over time (B, T, E), alone (B, T, 448+2K).
+
+    Beside maps that were computed ahead, frames come at half size.
+    """
 
     def __init__(
         self,
@@ -186,7 +189,10 @@ class MotionEncoder(nn.Module):
         self.over_time = nn.Sequential(*[OverTime(hidsize, dilation, dropout) for dilation in dilations])
 
     def forward(self, frames: Tensor, maps: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        maps = (motion_maps(frames) if maps is None else maps).to(self.mix.layer.weight)
+        if maps is None:
+            maps = motion_maps(frames)
+            frames = torch.from_numpy(half_size(frames.cpu().numpy())).to(frames.device)
+        maps = maps.to(self.mix.layer.weight)
         seen = maps[:, :, SEEN] * self.hide(maps.new_ones(len(maps), 1, 1, GRID, GRID))
         motion, change = self.motion(seen.flatten(0, 1)), self.change(frames, maps[:, :, STEP].flatten(0, 1))
         pictures = (x.unflatten(0, frames.shape[:2]) for x in (motion, change))

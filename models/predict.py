@@ -14,7 +14,7 @@ from models.action_schema import ActionSchema
 from models.actions import bin_centres, bins_to_camera, mirror_of
 from models.chain import best_path
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import episode_maps, mirrored_maps
+from models.motion import episode_maps, half_size, mirrored_maps
 from models.parallel import one_thread
 from models.windows import LENGTH, STRIDE, edge_mask, windows
 
@@ -68,11 +68,11 @@ def log_probabilities(
         raise ValueError("expected at least one frame to label, got none")
     is_small = model.config.front == "motion"
     with one_thread(is_small):
-        inputs = [frames, episode_maps(frames)] if is_small else [frames]  # once, though windows overlap
+        inputs = [half_size(frames), episode_maps(frames)] if is_small else [frames]  # once, though windows overlap
         straight = _log_probabilities(model, inputs, length, stride)
         if not model.config.both_ways:
             return straight
-        mirrored = [frames[:, :, ::-1], *map(mirrored_maps, inputs[1:])]
+        mirrored = [inputs[0][:, :, ::-1], *map(mirrored_maps, inputs[1:])]
         turned = _turned_round(*_log_probabilities(model, mirrored, length, stride), model.config.schema)
     buttons, camera = (((a + b) / 2).log_softmax(-1) for a, b in zip(straight, turned, strict=True))
     return buttons, camera

@@ -22,7 +22,7 @@ from models.actions import MINECRAFT, ActionSchema, bin_centres, bin_width, came
 from models.augment import AugmentConfig
 from models.dataset import Batch, Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import GRID, MAPS, episode_maps, mirrored_maps
+from models.motion import GRID, MAPS, episode_maps, half_size, mirrored_maps
 from models.parallel import Workers, one_thread
 from models.training import Progress, Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
@@ -231,7 +231,7 @@ def train_idm(
 def with_maps(
     episodes: Sequence[Episode], workers: Workers | None = None, progress: Progress | None = None
 ) -> list[Episode]:
-    """The episodes with their motion maps as float16, computed on all cores, by all workers together."""
+    """The episodes at half size with their motion maps as float16, computed on all cores, by all workers together."""
     workers = workers or Workers()
     mine = episodes[workers.rank :: workers.size]
     found, done, total = [], 0, sum(map(len, mine))
@@ -245,7 +245,8 @@ def with_maps(
     for i, episode in enumerate(episodes):
         rank = i % workers.size
         maps = next(ready) if rank == workers.rank else np.empty((len(episode), MAPS, GRID, GRID), np.float16)
-        complete.append(replace(episode, maps=workers.send_around(torch.from_numpy(maps), rank).numpy()))
+        maps = workers.send_around(torch.from_numpy(maps), rank).numpy()
+        complete.append(replace(episode, frames=half_size(episode.frames), maps=maps))
     return complete
 
 

@@ -16,6 +16,7 @@ from models.motion import (
     STEP_UNIT,
     episode_maps,
     fold,
+    half_size,
     mirrored_maps,
     motion_maps,
     turns,
@@ -40,6 +41,14 @@ def test_maps_of_an_episode_are_those_of_its_windows() -> None:
     whole = episode_maps(frames[0].numpy())
     np.testing.assert_array_equal(whole[4:7], motion_maps(frames[:, 4:8])[0, :-1].numpy())
     assert episode_maps(frames[0, :1].numpy()).shape == (1, MAPS, GRID, GRID)
+
+
+def test_half_a_picture_is_the_mean_of_its_pixels() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (2, 3, 128, 128, 3), dtype=np.uint8)
+    half = half_size(frames)
+    exact = cv2.resize(frames[1, 2], (64, 64), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(half[1, 2], exact)
+    assert half.shape == (2, 3, 64, 64, 3)
 
 
 def test_what_only_turned_does_not_move() -> None:

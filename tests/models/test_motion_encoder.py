@@ -7,29 +7,30 @@ import torch
 
 from models.actions import MINECRAFT, bin_centres
 from models.ego_motion import NUMBERS, TURN_UNIT_DEG
-from models.motion import GRID, episode_maps, motion_maps, turns
+from models.motion import GRID, episode_maps, half_size, motion_maps, turns
 from models.motion_encoder import STEP_GAIN, Change, MotionEncoder, OverTime, Turns, frame_width, shares
 from tests.models.game import played
 from tests.models.test_ego_motion import turned, world
 
 
 def test_change_looks_at_the_picture_and_the_steps_around_it() -> None:
-    frames = torch.zeros(1, 3, 128, 128, 3, dtype=torch.uint8)
-    frames[0, 1, 10:12, 40:42, 0] = 255  # one red pixel of the half-size picture, in the second frame only
+    frames = torch.zeros(1, 3, 64, 64, 3, dtype=torch.uint8)
+    frames[0, 1, 5, 20, 0] = 255  # one red pixel, in the second frame only
     seen = Change.look(frames)
     assert seen.shape == (3, 9, 64, 64)
     picture, after, before = seen[:, 0, 5, 20], seen[:, 3, 5, 20], seen[:, 6, 5, 20]
-    assert picture.tolist() == [-0.5, 0.5, -0.5]
+    dark, bright = -128 / 255, 127 / 255
+    assert picture.tolist() == pytest.approx([dark, bright, dark])
     assert after.tolist() == [STEP_GAIN, -STEP_GAIN, 0]
     assert before.tolist() == [0, STEP_GAIN, -STEP_GAIN]
-    seen[:, [0, 3, 6], 5, 20] = torch.tensor([-0.5, 0.0, 0.0])
-    assert (seen[:, :3] == -0.5).all()
+    seen[:, [0, 3, 6], 5, 20] = torch.tensor([dark, 0.0, 0.0])
+    assert (seen[:, :3] == torch.tensor(dark)).all()
     assert not seen[:, 3:].any()
 
 
 def test_change_sees_one_frame_each_way_and_no_other() -> None:
     torch.manual_seed(0)
-    net, frames = Change(8, dropout=0.5).eval(), torch.randint(0, 256, (1, 6, 128, 128, 3), dtype=torch.uint8)
+    net, frames = Change(8, dropout=0.5).eval(), torch.randint(0, 256, (1, 6, 64, 64, 3), dtype=torch.uint8)
     changed, steps = frames.clone(), torch.randn(6, 16, GRID, GRID)
     changed[0, 2] = 255 - changed[0, 2]
     different = (net(changed, steps) - net(frames, steps)).abs().amax(1) > 1e-6
@@ -79,6 +80,6 @@ def test_every_parameter_learns_and_maps_may_be_given() -> None:
     frames = played(3)
     mixed, frame = encoder(frames)
     assert (mixed.shape, frame.shape) == ((1, 3, 16), (1, 3, frame_width(MINECRAFT)))
-    torch.testing.assert_close(encoder(frames, motion_maps(frames))[0], mixed)
+    torch.testing.assert_close(encoder(torch.from_numpy(half_size(frames.numpy())), motion_maps(frames))[0], mixed)
     (mixed.square().sum() + frame.square().sum()).backward()
     assert [name for name, parameter in encoder.named_parameters() if parameter.grad is None] == []
