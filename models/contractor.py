@@ -22,7 +22,7 @@ recorder has the quirks that its schema names.
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,14 @@ import numpy as np
 from models.actions import MINECRAFT, ActionSchema
 from models.errors import BadRecording
 from models.video import FRAME_PX, draw_cursor, iter_frames, resize_frame
+from models.walk import walk
 
 MAX_COUNT_DIFFERENCE = 2
 """Frames and lines may differ by this many (a torn end); beyond that nothing says which frame a line belongs to."""
 MAX_BROKEN_SHARE = 0.01
 """Share of broken lines up to which a recording is kept; one broken line is always accepted."""
+TOO_FAR_PX = 1e6
+"""No mouse moves that far in a frame: such a number is none."""
 
 _NAME = re.compile(r"^(?P<player>.+)-(?P<date>\d{8})-(?P<time>\d{6})$")
 _VERSION = re.compile(r"^\d+\.\d+$")
@@ -58,6 +61,8 @@ class Recording:
     """float32 (T, 2): mouse position in a window of 720 lines. Only meaningful while a menu is open."""
     known: np.ndarray
     """bool (T,): False where the line is broken or a device is missing; such frames are not trained on."""
+    walk: np.ndarray
+    """float32 (T, 4): how the player moves through the world (`models.walk`); NaN where the lines do not say."""
 
     def __len__(self) -> int:
         return len(self.known)
@@ -124,7 +129,7 @@ def actions_of(
         buttons[i] = _pressed(mouse, keyboard, bool(gui_open[i]), stuck, schema)
     _add_scrolled_slots(buttons, lines, schema)
     buttons[~known], camera_deg[~known] = False, 0.0
-    return Recording(name, player_of(name), buttons, camera_deg, gui_open, cursor_xy, known)
+    return Recording(name, player_of(name), buttons, camera_deg, gui_open, cursor_xy, known, walk(lines))
 
 
 def _starts_stuck(lines: list[dict[str, Any] | None], schema: ActionSchema) -> bool:
@@ -144,7 +149,7 @@ def _items(device: dict[str, Any], name: str) -> list[Any]:
 
 def _number(device: dict[str, Any], name: str) -> float:
     value = device.get(name, 0.0)
-    return float(value) if isinstance(value, int | float) else math.nan
+    return float(value) if isinstance(value, int | float) and abs(value) < TOO_FAR_PX else math.nan
 
 
 def _pressed(
@@ -217,5 +222,5 @@ def _check_counts(frame_count: int, lines: list[dict[str, Any] | None], name: st
 
 def trim(recording: Recording, length: int) -> Recording:
     """The first `length` frames of a recording."""
-    cut = {f: getattr(recording, f)[:length] for f in ("buttons", "camera_deg", "gui_open", "cursor_xy", "known")}
-    return Recording(recording.name, recording.player, **cut)
+    rows = ("buttons", "camera_deg", "gui_open", "cursor_xy", "known", "walk")
+    return replace(recording, **{name: getattr(recording, name)[:length] for name in rows})

@@ -38,6 +38,8 @@ class Episode:
     """bool (L,): is a menu open; None where nobody knows."""
     maps: np.ndarray | None = None
     """(L, 31, 16, 16): the frames' motion (`models.motion`), computed ahead; None to compute it when needed."""
+    walk: np.ndarray | None = None
+    """float32 (L, 4): how the player moves (`models.walk`), NaN where unknown; None if nothing is known."""
     schema: ActionSchema = MINECRAFT
     """What buttons and camera mean."""
 
@@ -60,6 +62,7 @@ def part(episode: Episode, start: int, end: int) -> Episode:
         camera_deg=episode.camera_deg[rows],
         weight=episode.weight[rows],
         gui_open=None if episode.gui_open is None else episode.gui_open[rows],
+        walk=None if episode.walk is None else episode.walk[rows],
     )
 
 
@@ -85,6 +88,7 @@ class Batch:
     first: np.ndarray
     """bool (B, T): True on the frame at which an episode starts, so that no memory crosses from the one before."""
     maps: np.ndarray | None = None
+    walk: np.ndarray | None = None
 
 
 def load_recordings(directory: Path, schema: ActionSchema = MINECRAFT) -> tuple[list[Episode], dict[str, BadRecording]]:
@@ -104,7 +108,7 @@ def load_recordings(directory: Path, schema: ActionSchema = MINECRAFT) -> tuple[
             continue
         weight = recording.known.astype(np.float32)
         arrays = (frames, recording.buttons, recording.camera_deg, weight, recording.gui_open)
-        episodes.append(Episode(recording.name, recording.player, *arrays, schema=schema))
+        episodes.append(Episode(recording.name, recording.player, *arrays, walk=recording.walk, schema=schema))
     return episodes, refused
 
 
@@ -163,14 +167,16 @@ def take_window(episode: Episode, rows: np.ndarray, length: int) -> Batch:
     weight = episode.weight[padded].astype(np.float32)
     weight[len(rows) :] = 0.0
     first = np.zeros(length, dtype=bool)
-    maps = None if episode.maps is None else episode.maps[padded]
-    return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first, maps)
+    maps, walk = (None if rows is None else rows[padded] for rows in (episode.maps, episode.walk))
+    return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first, maps, walk)
 
 
 def stack(windows: Sequence[Batch]) -> Batch:
-    """Windows of one length to a batch; all of them have motion maps, or none."""
+    """Windows of one length to a batch; a column that is missing in one of them is missing in all."""
     columns = {name: [vars(window)[name] for window in windows] for name in vars(windows[0])}
-    arrays: dict[str, Any] = {n: None if column[0] is None else np.stack(column) for n, column in columns.items()}
+    arrays: dict[str, Any] = {
+        name: None if any(part is None for part in column) else np.stack(column) for name, column in columns.items()
+    }
     return Batch(**arrays)
 
 

@@ -12,9 +12,9 @@ import torch
 from models.attention import PolicyState
 from models.dataset import Batch, Episode, check_schema
 from models.idm import InverseDynamicsModel
+from models.idm_objective import IDMObjective
 from models.policy import Policy, joint_log_prob
 from models.train_bc import joint_targets, kept_rows
-from models.train_idm import IDMObjective
 
 
 @torch.no_grad()

@@ -32,6 +32,7 @@ from models.backbone import (
 )
 from models.motion import HALF
 from models.motion_encoder import MotionEncoder, frame_width
+from models.walk import UNITS
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
 KIND = "idm"
@@ -198,6 +199,8 @@ class InverseDynamicsModel(nn.Module):
         super().__init__()
         self.config = config
         self.net = InverseActionNet(config)
+        if config.front == "motion":
+            self.walk_head = nn.Linear(self.net.width, len(UNITS))
         self.pi_head = nn.ModuleDict(
             {
                 "buttons": CategoricalHead(self.net.width, (config.n_buttons, 2), config.temperature),
@@ -214,11 +217,13 @@ class InverseDynamicsModel(nn.Module):
             maps: their motion (`models.motion.motion_maps`) if computed ahead; the front "conv3d" has none.
 
         Returns:
-            {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}.
+            {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}. The
+            front "motion" also says how the player moves, "walk": (B, T, 4) (`models.walk`), no probability.
         """
         check_frames(frames, FRAME_PX if maps is None else HALF)
         latent = self.net(frames, maps)
-        return {name: head(latent) for name, head in self.pi_head.items()}
+        found = {name: head(latent) for name, head in self.pi_head.items()}
+        return {**found, "walk": self.walk_head(latent)} if self.config.front == "motion" else found
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:

@@ -9,7 +9,7 @@ where the turn was found wrong:
   the two disagree; small motion that a turn of many pixels would have hidden;
 - how badly each cell fits, with and without the turn;
 - the difference of the two pictures;
-- the turns themselves, as numbers.
+- the turns themselves, as numbers, and the flow that is left as that of a plane (`models/plane_flow.py`).
 
 The maps hold no parameters, so they need no backward pass, can be computed once for a whole training, and cannot
 overfit to a few worlds.
@@ -25,7 +25,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.ego_motion import NUMBERS, SIDE, TURNED_BY_MIRROR, VIEWS, Image, ego_motion, misfit_map, pyramid
+from models import ego_motion, plane_flow
+from models.ego_motion import SIDE, VIEWS, Image, misfit_map, pyramid
 
 GRID = 16
 HALF = SIDE // 2
@@ -48,7 +49,8 @@ MISFIT = slice(FLOW.stop, FLOW.stop + 2)
 STEP = slice(MISFIT.stop, MISFIT.stop + STEP_FOLD**2)
 """The difference of the turned-back picture."""
 TURNS = STEP.stop
-"""The map whose first places are `EgoMotion.numbers`."""
+"""The map whose first places are `EgoMotion.numbers` and those of `plane_flow`."""
+NUMBERS = ego_motion.NUMBERS + plane_flow.PLANE_NUMBERS
 MAPS = TURNS + 1
 
 
@@ -61,14 +63,15 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     seen = ((cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), pyramid(frame)) for frame in frames)
     for row, ((before, before_even), (after, after_even)) in zip(maps, pairwise(seen), strict=False):
-        motion = ego_motion(before_even, after_even)
+        motion = ego_motion.ego_motion(before_even, after_even)
         turn = motion.turns[0].matrix
         back = VIEWS[SIDE].turned_back(after, turn)
-        row[FLOW] = fold(_flow_both_ways(solver, before, back), FLOW_FOLD)
+        flow = cells(_flow_both_ways(solver, before, back), FLOW_FOLD)
+        row[FLOW] = fold(flow, FLOW_FOLD)
         found = [misfit_map(before_even, after_even, t, SIDE, MISFIT_SOFTNESS) for t in (turn, np.eye(3))]
         row[MISFIT] = fold(np.dstack([unexplained * (weight > 0) for unexplained, weight in found]), 1)
         row[STEP] = fold((back.astype(np.float32) - before) / STEP_UNIT, STEP_FOLD)
-        row[TURNS].flat[:NUMBERS] = motion.numbers
+        row[TURNS].flat[:NUMBERS] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow)])
     return maps
 
 
@@ -86,14 +89,18 @@ def half_size(frames: np.ndarray) -> np.ndarray:
 
 
 def turns(maps: Tensor) -> Tensor:
-    """`EgoMotion.numbers` out of the maps: (B, T, M, G, G) -> (B, T, NUMBERS)."""
+    """The turns and the plane's flow out of the maps: (B, T, M, G, G) -> (B, T, NUMBERS)."""
     return maps[:, :, TURNS].flatten(2)[..., :NUMBERS]
 
 
+def cells(image: Image, parts: int) -> Image:
+    """The means of an image's cells: (H, W[, C]) -> (parts * G, parts * G[, C])."""
+    return cv2.resize(image, (GRID * parts, GRID * parts), interpolation=cv2.INTER_AREA)
+
+
 def fold(image: Image, parts: int) -> np.ndarray:
-    """The means of an image's cells, each of parts x parts: (H, W[, C]) -> (C * parts^2, G, G)."""
-    side = GRID * parts
-    small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).reshape(GRID, parts, GRID, parts, -1)
+    """The same, each of parts x parts to a map of its own: (H, W[, C]) -> (C * parts^2, G, G)."""
+    small = cells(image, parts).reshape(GRID, parts, GRID, parts, -1)
     return small.transpose(4, 1, 3, 0, 2).reshape(-1, GRID, GRID)
 
 
@@ -119,4 +126,5 @@ def mirrored_maps(maps: np.ndarray) -> np.ndarray:
 
 
 _NUMBERS_MIRRORED = np.ones((GRID, GRID), np.float16)
-_NUMBERS_MIRRORED.flat[list(TURNED_BY_MIRROR)] = -1
+_NUMBERS_MIRRORED.flat[list(ego_motion.TURNED_BY_MIRROR)] = -1
+_NUMBERS_MIRRORED.flat[[ego_motion.NUMBERS + number for number in plane_flow.TURNED_BY_MIRROR]] = -1

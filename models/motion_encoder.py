@@ -22,8 +22,8 @@ from torch.nn import functional as F
 from models.action_schema import ActionSchema
 from models.actions import bin_centres
 from models.backbone import DENSE_WIDTH, NormLayer
-from models.ego_motion import KEPT, NUMBERS, TURN_UNIT_DEG
-from models.motion import FLOW, GRID, MISFIT, STEP, half_size, motion_maps, turns
+from models.ego_motion import KEPT, TURN_UNIT_DEG
+from models.motion import FLOW, GRID, MISFIT, NUMBERS, STEP, half_size, motion_maps, turns
 
 CHANGE_WIDTH = 128
 """Features of a frame that say what changed."""
@@ -33,8 +33,10 @@ TURNS_HIDDEN = 128
 TURNS_DROPOUT = 0.1
 SEEN = slice(FLOW.start, MISFIT.stop)
 """The maps that the stack of motion sees."""
-CELL_DROPOUT = 0.05
-"""Share of the cells whose motion is hidden in a window of training, whatever else is dropped."""
+BLOCKS, BLOCK_SHARE = 3, 0.5
+"""Rectangles of cells whose motion may be hidden in a window of training, and how often each is."""
+BLOCK_SIDES = (2, 7)
+"""Shortest and longest side of such a rectangle, in cells."""
 STEP_GAIN = 2
 """Differences of neighbouring frames are small beside the frames."""
 
@@ -77,7 +79,7 @@ def shares(degrees: Tensor, centres: Tensor) -> Tensor:
 
 
 class Turns(nn.Module):
-    """The camera's turn, as aligned: numbers (B, T, 17) -> features (B, T, 64), the best one's bins (B, T, 2K)."""
+    """The camera's turn, as aligned: numbers (B, T, 53) -> features (B, T, 64), the best one's bins (B, T, 2K)."""
 
     def __init__(self, schema: ActionSchema):
         super().__init__()
@@ -102,7 +104,7 @@ class Turns(nn.Module):
 
         A yaw turns about the world's upright axis, which a camera that looks up or down sees as yaw and roll.
         """
-        pitch, yaw, roll = (numbers[..., :-1].unflatten(-1, (KEPT, 4))[..., i] * TURN_UNIT_DEG for i in range(3))
+        pitch, yaw, roll = (numbers[..., : 4 * KEPT].unflatten(-1, (KEPT, 4))[..., i] * TURN_UNIT_DEG for i in range(3))
         return torch.stack([pitch, -yaw.sign() * torch.hypot(yaw, roll)], dim=-1)
 
 
@@ -149,6 +151,22 @@ class Change(nn.Module):
         return seen.flatten(0, 1).permute(0, 3, 1, 2) / 255.0
 
 
+class HideBlocks(nn.Module):
+    """In training, rectangles of cells are hidden from all maps of a window ("cutout", DeVries and Taylor 2017)."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps * self.shown(len(maps)).to(maps)[:, None, None] if self.training else maps
+
+    @staticmethod
+    def shown(windows: int) -> Tensor:
+        """bool (windows, G, G): the cells that are left."""
+        sides = torch.randint(BLOCK_SIDES[0], BLOCK_SIDES[1] + 1, (2, windows, BLOCKS, 1))
+        starts = (torch.rand(sides.shape) * (GRID - sides + 1)).floor()
+        rows, columns = (starts <= torch.arange(GRID)) & (torch.arange(GRID) < starts + sides)  # (windows, BLOCKS, G)
+        hidden = rows[..., :, None] & columns[..., None, :] & (torch.rand(windows, BLOCKS, 1, 1) < BLOCK_SHARE)
+        return ~hidden.any(dim=1)
+
+
 class OverTime(nn.Module):
     """x + what a convolution over time makes of it: (B, T, E) -> the same shape; `dilation` frames from tap to tap."""
 
@@ -180,7 +198,7 @@ class MotionEncoder(nn.Module):
         dropout: float,
     ):
         super().__init__()
-        self.hide = nn.Dropout(CELL_DROPOUT)
+        self.hide = HideBlocks()
         self.turns = Turns(schema)
         self.motion = Motion(width, dropout)
         self.change = Change(change_width, dropout)
@@ -193,8 +211,9 @@ class MotionEncoder(nn.Module):
             maps = motion_maps(frames)
             frames = torch.from_numpy(half_size(frames.cpu().numpy())).to(frames.device)
         maps = maps.to(self.mix.layer.weight)
-        seen = maps[:, :, SEEN] * self.hide(maps.new_ones(len(maps), 1, 1, GRID, GRID))
-        motion, change = self.motion(seen.flatten(0, 1)), self.change(frames, maps[:, :, STEP].flatten(0, 1))
+        seen = self.hide(maps[:, :, : STEP.stop])
+        motion = self.motion(seen[:, :, SEEN].flatten(0, 1))
+        change = self.change(frames, seen[:, :, STEP].flatten(0, 1))
         pictures = (x.unflatten(0, frames.shape[:2]) for x in (motion, change))
         frame = torch.cat([*pictures, *self.turns(turns(maps))], dim=-1)
         mixed = self.mix(frame.transpose(1, 2)).transpose(1, 2)

@@ -15,14 +15,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from models import recipes
-from models.actions import MINECRAFT, ActionSchema, bin_centres, bin_width, camera_to_bins, mirror_of
+from models.actions import MINECRAFT, ActionSchema
 from models.augment import AugmentConfig
-from models.dataset import Batch, Episode, RandomWindows, check_schema
+from models.dataset import Episode, RandomWindows, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.motion import GRID, MAPS, episode_maps, half_size, mirrored_maps
+from models.idm_objective import IDMObjective
+from models.motion import GRID, MAPS, episode_maps, half_size
 from models.parallel import Workers, one_thread
 from models.training import Progress, Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
@@ -35,11 +35,14 @@ class IDMTrainConfig(TrainConfig):
     mirror: bool = False
     """Mirror each window left to right with probability 1/2; keys and camera follow by the schema's `mirror`."""
     precompute: bool = False
-    """Compute the motion maps of `models.motion` once, not at every visit: 16 kB of memory per frame. They then see
+    """Compute the motion maps of `models.motion` once, not at every visit: 28 kB of memory per frame. They then see
     none of the augmentation."""
     mean_weight: float = 0.0
     """Weight of a further loss: the squared error of the camera's mean under the probabilities, in units of the width
     of a bin before the mu-law bends it. 0 in the paper: bins alone are learned, and the mean is as coarse as they."""
+    walk_weight: float = 0.0
+    """Weight of a further lesson, where recordings teach it: how the player moves through the world (`models.walk`).
+    0 in the paper; only the front "motion" can learn it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,20 +55,26 @@ class IDMTrainConfig(TrainConfig):
 
 def train_nano_cpu() -> IDMTrainConfig:
     """For `recipes.idm_nano_cpu` and less than an hour of play, within the hour on two cores with instructions for
-    bfloat16; `max_seconds` ends it sooner. Only colours are augmented: motion is computed once."""
+    bfloat16; `max_seconds` ends it sooner.
+
+    Only colours are augmented, since motion is computed once, but strongly: few worlds are soon known by their colours.
+    """
     return IDMTrainConfig(
         learning_rate=2e-3,
         batch=8,
         window=32,
-        epochs=60,
+        epochs=70,
         warmup_steps=100,
         clip_norm=20.0,
-        weight_decay=0.02,
+        weight_decay=0.2,
         decoupled_decay=True,
-        augment=AugmentConfig(hue=0.05, rotate_deg=0, scale=0, shear_deg=0, translate_px=0),
+        augment=AugmentConfig(
+            hue=0.5, saturation=0.8, brightness=0.5, contrast=0.5, rotate_deg=0, scale=0, shear_deg=0, translate_px=0
+        ),
         mirror=True,
         precompute=True,
         mean_weight=0.5,
+        walk_weight=8.0,
         precision="auto",
     )
 
@@ -129,76 +138,6 @@ def configure(
     return replace(model, schema=schema, both_ways=both_ways), training
 
 
-def mirrored(batch: Batch, chosen: np.ndarray, schema: ActionSchema = MINECRAFT) -> Batch:
-    """The batch with the windows in `chosen`, bool (B,), mirrored left to right. Keys and camera follow the picture.
-
-    Raises ValueError if the schema does not say which.
-    """
-    order, signs = mirror_of(schema)
-    frames, buttons, camera_deg = batch.frames.copy(), batch.buttons.copy(), batch.camera_deg.copy()
-    frames[chosen] = batch.frames[chosen, :, :, ::-1]
-    buttons[chosen] = batch.buttons[chosen][..., order]
-    camera_deg[chosen] *= signs
-    maps = None if batch.maps is None else batch.maps.copy()
-    if maps is not None:
-        maps[chosen] = mirrored_maps(maps[chosen])
-    return replace(batch, frames=frames, buttons=buttons, camera_deg=camera_deg, maps=maps)
-
-
-class IDMObjective:
-    """Sum over heads of the negative log-likelihood, mean over the frames with a known action; with `mean_weight`, the
-    camera's mean as well (`IDMTrainConfig`)."""
-
-    def __init__(self, mirror: bool = False, schema: ActionSchema = MINECRAFT, mean_weight: float = 0.0) -> None:
-        if mirror:
-            mirror_of(schema)  # a schema that cannot be mirrored is told before the first step
-        self.mirror, self.schema, self.mean_weight = mirror, schema, mean_weight
-
-    def loss(self, model: nn.Module, batch: Batch, device: str) -> tuple[Tensor, dict[str, float]]:
-        """The loss of one batch of windows; what is mirrored depends on torch's seed."""
-        if self.mirror:
-            batch = mirrored(batch, (torch.rand(len(batch.frames)) < 0.5).numpy(), self.schema)
-        buttons = torch.from_numpy(batch.buttons).to(device).long()
-        found = camera_to_bins(batch.camera_deg.reshape(-1, 2), self.schema).reshape(batch.camera_deg.shape)
-        bins = torch.from_numpy(found).to(device).long()
-        weight = torch.from_numpy(batch.weight).to(device)
-        maps = None if batch.maps is None else torch.from_numpy(batch.maps).to(device)
-        log_probs = model(torch.from_numpy(batch.frames).to(device), maps)
-        total = weight.sum().clamp_min(1e-6)
-        button_loss = -(_chosen(log_probs["buttons"], buttons) * weight).sum() / total
-        camera_loss = -(_chosen(log_probs["camera"], bins) * weight).sum() / total
-        figures = {"button_loss": float(button_loss.detach()), "camera_loss": float(camera_loss.detach())}
-        loss = button_loss + camera_loss
-        if self.mean_weight:
-            true = torch.from_numpy(batch.camera_deg).to(device).float()
-            mean_loss = (camera_error(log_probs["camera"], true, self.schema) * weight).sum() / total
-            figures["camera_mean_loss"] = float(mean_loss.detach())
-            loss = loss + self.mean_weight * mean_loss
-        return loss, figures
-
-    def memory(self) -> list[Tensor]:
-        """Windows are independent: nothing to remember."""
-        return []
-
-    def remember(self, tensors: list[Tensor]) -> None:
-        """Nothing to take back."""
-
-
-def _chosen(log_probs: Tensor, choice: Tensor) -> Tensor:
-    """Log-probability of the true choices, summed over heads: (B, T, heads, n), (B, T, heads) -> (B, T)."""
-    return log_probs.float().gather(-1, choice[..., None])[..., 0].sum(-1)
-
-
-def camera_error(log_probs: Tensor, true_deg: Tensor, schema: ActionSchema) -> Tensor:
-    """Squared error of the mean under the probabilities, both axes together, in widths of a bin before the mu-law.
-
-    (B, T, 2, bins) and degrees (B, T, 2) -> (B, T). What lies beyond the outermost bins' centres counts as on them.
-    """
-    centres = log_probs.new_tensor(bin_centres(schema)).float()
-    mean = log_probs.float().exp() @ centres
-    return ((mean - true_deg.clamp(centres[0], centres[-1])) / bin_width(schema)).square().sum(-1)
-
-
 def train_idm(
     episodes: Sequence[Episode],
     model: InverseDynamicsModel,
@@ -223,7 +162,7 @@ def train_idm(
         "episodes": [[episode.id, len(episode)] for episode in episodes],
         "model": config_to_dict(model.config),
     }
-    objective = IDMObjective(config.mirror, model.config.schema, config.mean_weight)
+    objective = IDMObjective(config.mirror, model.config.schema, config.mean_weight, config.walk_weight)
     with one_thread(is_small):
         return train(model, objective, source, config, total_steps=steps, data=data, where=where)
 

@@ -105,8 +105,8 @@ def test_missing_fields_mean_nothing_happened() -> None:
 
 
 def test_motion_that_is_no_number_makes_the_frame_unknown() -> None:
-    recording = read([line(dx=float("nan")), line(dx="fast"), line(dx=1.0)])
-    assert recording.known.tolist() == [False, False, True]
+    recording = read([line(dx=float("nan")), line(dx="fast"), line(dx=1.0), line(dx=10**400), line(dy=-1e300)])
+    assert recording.known.tolist() == [False, False, True, False, False]
     assert np.isfinite(recording.camera_deg).all()
 
 

@@ -64,7 +64,9 @@ def test_shapes_and_normalisation(config: IDMConfig) -> None:
         out = model(config)(frames(2, 7))
     assert out["buttons"].shape == (2, 7, 20, 2)
     assert out["camera"].shape == (2, 7, 2, 11)
-    for log_probs in out.values():
+    walk = [(2, 7, 4)] if config.front == "motion" else []
+    assert [tuple(said.shape) for name, said in out.items() if name == "walk"] == walk
+    for log_probs in (out["buttons"], out["camera"]):
         assert log_probs.dtype == torch.float32
         torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(log_probs.shape[:-1]))
 
@@ -130,7 +132,7 @@ def test_parameters_that_do_nothing_take_no_gradient() -> None:
     for config in (TINY, TINY_MOTION, dataclasses.replace(TINY, use_lastlayer=True)):
         idm = model(config)
         out = idm(frames(1, 3))
-        (out["buttons"][..., 0].sum() + out["camera"][..., 0].sum()).backward()
+        torch.stack([said[..., 0].sum() for said in out.values()]).sum().backward()
         without = [n for n, p in idm.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
         assert without == []
 

@@ -5,13 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from models.ego_motion import NUMBERS, SIDE, TURN_UNIT_DEG, VIEWS
+from models.ego_motion import NUMBERS as TURN_NUMBERS
+from models.ego_motion import SIDE, TURN_UNIT_DEG, VIEWS
 from models.motion import (
     FLOW,
     FLOW_UNIT_PX,
     GRID,
     MAPS,
     MISFIT,
+    NUMBERS,
     STEP,
     STEP_UNIT,
     episode_maps,
@@ -78,6 +80,15 @@ def test_what_moves_beside_the_turn_is_told_in_pixels_where_it_is() -> None:
     assert step[inside].mean() > 4 * step[9:13, 2:8].mean()
 
 
+def test_a_step_towards_a_wall_is_told_as_the_flow_of_a_plane() -> None:
+    """All moves away from the middle by 4 %: 2.56 pixels at the edges, to the right with x, down with y."""
+    frame = world()
+    closer = cv2.warpAffine(frame, np.array([[1.04, 0, -2.54], [0, 1.04, -2.54]]), (SIDE, SIDE))
+    maps = torch.from_numpy(episode_maps(np.stack([frame, closer])))[None]
+    whole = turns(maps)[0, 0, TURN_NUMBERS : TURN_NUMBERS + 8].float().numpy() * FLOW_UNIT_PX
+    np.testing.assert_allclose(whole[[1, 5]], 2.56, atol=0.2)
+
+
 def test_flow_knows_where_it_fails() -> None:
     frame = world()
     followed, lost = episode_maps(np.stack([frame, frame, world(1)]))[:2].astype(np.float32)
@@ -107,6 +118,8 @@ def test_a_mirrored_picture_has_mirrored_maps() -> None:
     assert apart[STEP].median() < 0.02
     assert apart[FLOW].median() < 0.02  # the flow's solver scans from the top left
     np.testing.assert_allclose(turns(mirrored)[0, 0, :4], turns(turned_round)[0, 0, :4], atol=0.01)
+    plane = slice(TURN_NUMBERS, TURN_NUMBERS + 8)
+    np.testing.assert_allclose(turns(mirrored)[0, 0, plane], turns(turned_round)[0, 0, plane], atol=0.05)
     assert not torch.allclose(straight, mirrored, atol=0.1)
     np.testing.assert_array_equal(mirrored_maps(mirrored_maps(straight.numpy())), straight.numpy())
     assert mirrored_maps(np.zeros((0, 5, MAPS, GRID, GRID), np.float16)).shape == (0, 5, MAPS, GRID, GRID)

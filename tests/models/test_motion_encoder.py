@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from models.actions import MINECRAFT, bin_centres
-from models.ego_motion import NUMBERS, TURN_UNIT_DEG
-from models.motion import GRID, episode_maps, half_size, motion_maps, turns
-from models.motion_encoder import STEP_GAIN, Change, MotionEncoder, OverTime, Turns, frame_width, shares
+from models.ego_motion import TURN_UNIT_DEG
+from models.motion import GRID, NUMBERS, episode_maps, half_size, motion_maps, turns
+from models.motion_encoder import STEP_GAIN, Change, HideBlocks, MotionEncoder, OverTime, Turns, frame_width, shares
 from tests.models.game import played
 from tests.models.test_ego_motion import turned, world
 
@@ -63,6 +63,19 @@ def test_the_best_turns_bins_go_to_the_heads_as_they_are() -> None:
     maps = torch.from_numpy(episode_maps(np.stack([frame, turned(frame, -3, -5, 0)])))[None].float()
     pitch, yaw = Turns(MINECRAFT)(turns(maps))[1][0, 0].unflatten(0, (2, 11)) @ torch.from_numpy(bin_centres()).float()
     assert (pitch.item(), yaw.item()) == (pytest.approx(-3, abs=0.1), pytest.approx(5, abs=0.1))
+
+
+def test_blocks_are_hidden_from_a_whole_window_in_training_only() -> None:
+    torch.manual_seed(0)
+    hide, maps = HideBlocks(), torch.ones(400, 3, 2, GRID, GRID)
+    assert hide.eval()(maps) is maps
+    shown = hide.train()(maps)
+    assert (shown == shown[:, :1, :1]).all()
+    share = (shown[:, 0, 0] == 0).float().mean((1, 2))
+    assert (share == 0).float().mean().item() == pytest.approx(0.5**3, abs=0.05)
+    assert share.max() <= 3 * 7 * 7 / GRID**2
+    ever = (shown[:, 0, 0] == 0).any(0)
+    assert ever.all(), "corners too"
 
 
 def test_over_time_sees_its_dilation_each_way_and_no_other_frame() -> None:

@@ -1,4 +1,4 @@
-"""IDM training: the loss by hand, a real fit on a tiny game, and the command line."""
+"""IDM training: a real fit on a tiny game, what it refuses, and motion computed ahead."""
 
 from dataclasses import replace
 
@@ -9,11 +9,12 @@ import torch
 from models.action_schema import load_schema
 from models.actions import BUTTONS
 from models.augment import AugmentConfig
-from models.dataset import Batch, Episode, RandomWindows
+from models.dataset import Episode
 from models.evaluate import evaluate_episodes
-from models.idm import IDMConfig, InverseDynamicsModel
+from models.idm import IDMConfig
+from models.idm_objective import IDMObjective
 from models.motion import episode_maps
-from models.train_idm import IDMObjective, IDMTrainConfig, configure, mirrored, new_model, train_idm
+from models.train_idm import IDMTrainConfig, configure, new_model, train_idm
 from tests.models.game import episode
 
 TINY = IDMConfig(
@@ -25,91 +26,6 @@ TINY = IDMConfig(
     impala_chans=(4, 4, 4),
     conv3d_outchan=4,
 )
-
-
-class Uniform(torch.nn.Module):
-    """Every choice equally likely."""
-
-    def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-        shape = frames.shape[:2]
-        return {"buttons": torch.full((*shape, 20, 2), 0.5).log(), "camera": torch.full((*shape, 2, 11), 1 / 11).log()}
-
-
-def test_loss_is_the_sum_over_heads_and_unknown_frames_do_not_count() -> None:
-    weight = np.array([[1, 1, 0, 1]], dtype=np.float32)
-    batch = Batch(
-        np.zeros((1, 4, 2, 2, 3), np.uint8),
-        np.zeros((1, 4, 20), bool),
-        np.zeros((1, 4, 2)),
-        weight,
-        np.zeros((1, 4), bool),
-    )
-    loss, figures = IDMObjective().loss(Uniform(), batch, "cpu")
-    assert float(loss) == pytest.approx(20 * np.log(2) + 2 * np.log(11), rel=1e-5)
-    assert figures["camera_loss"] == pytest.approx(2 * np.log(11), rel=1e-5)
-
-
-def test_the_camera_may_be_asked_for_its_mean_as_well() -> None:
-    """Even chances have the mean 0; 4 degrees off is two bins' widths, and what is clipped is the bin's centre off."""
-    camera = np.array([[[4.0, 0], [0, -30], [9, 9]]])
-    batch = Batch(
-        np.zeros((1, 3, 2, 2, 3), np.uint8),
-        np.zeros((1, 3, 20), bool),
-        camera,
-        np.array([[1, 1, 0]], dtype=np.float32),
-        np.zeros((1, 3), bool),
-    )
-    plain, _ = IDMObjective().loss(Uniform(), batch, "cpu")
-    loss, figures = IDMObjective(mean_weight=0.5).loss(Uniform(), batch, "cpu")
-    assert figures["camera_mean_loss"] == pytest.approx((2**2 + 5**2) / 2, rel=1e-5)
-    assert float(loss - plain) == pytest.approx(0.5 * (2**2 + 5**2) / 2, rel=1e-5)
-
-
-def test_unknown_frames_have_no_gradient() -> None:
-    """Flipping the label of an unknown frame leaves the loss alone; of a known one it does not."""
-    model = InverseDynamicsModel(TINY)
-    batch = next(RandomWindows([episode("w", 40, seed=1)], 16, 1, seed=0))
-    batch.weight[0, 5] = 0
-    losses = []
-    for frame in (None, 5, 6):
-        buttons = batch.buttons.copy()
-        if frame is not None:
-            buttons[0, frame] = ~buttons[0, frame]
-        changed = Batch(batch.frames, buttons, batch.camera_deg, batch.weight, batch.first)
-        losses.append(IDMObjective().loss(model, changed, "cpu")[0].item())
-    assert losses[0] == losses[1] != losses[2]
-
-
-def test_mirrored_windows_turn_keys_and_yaw_round_with_the_picture() -> None:
-    batch = next(RandomWindows([episode("w", 40, seed=1)], 16, 2, seed=0))
-    turned = mirrored(batch, np.array([True, False]))
-    left, right = BUTTONS.index("left"), BUTTONS.index("right")
-    np.testing.assert_array_equal(turned.frames[0, 3, 5], batch.frames[0, 3, 5, ::-1])
-    np.testing.assert_array_equal(turned.buttons[0, :, right], batch.buttons[0, :, left])
-    slots = [BUTTONS.index(f"hotbar.{slot}") for slot in range(1, 10)]
-    np.testing.assert_array_equal(turned.buttons[0][:, slots], batch.buttons[0][:, slots[::-1]])
-    np.testing.assert_array_equal(turned.camera_deg[0], batch.camera_deg[0] * [1, -1])
-    again = mirrored(turned, np.array([True, False]))
-    for name in ("frames", "buttons", "camera_deg", "weight"):
-        np.testing.assert_array_equal(getattr(turned, name)[1], getattr(batch, name)[1])
-        np.testing.assert_array_equal(getattr(again, name), getattr(batch, name))
-
-
-def test_half_of_the_windows_are_mirrored_by_the_seed_of_the_step() -> None:
-    """A model that reads which way the picture lies sees both ways, and the same ones for the same seed."""
-    batch = next(RandomWindows([episode("w", 60, seed=1)], 4, 10, seed=0))
-    seen = []
-
-    class Watch(Uniform):
-        def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
-            seen.append((frames.numpy() != batch.frames).any(axis=(1, 2, 3, 4)))
-            return super().forward(frames, maps)
-
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        IDMObjective(mirror=True).loss(Watch(), batch, "cpu")
-    assert seen[0].tolist() == seen[1].tolist() != seen[2].tolist()
-    assert 0 < seen[0].sum() < 10
 
 
 def coloured(length: int) -> Episode:
