@@ -1,23 +1,18 @@
-"""Episodes in memory or memory-mapped, and fixed-length windows of them in a fixed, resumable order.
+"""Episodes in memory or memory-mapped, how recordings become some, and splits of them.
 
-The same seed gives the same windows in the same batches. A source hands out its `position` after every batch; a new
-source started from that position continues as if it had never stopped. Splits are made by world, never by frame:
-neighbouring frames are nearly equal, so a split by frame would test on what was trained on.
-
-This module knows no object store: callers bring arrays.
+Splits are made by world, never by frame: neighbouring frames are nearly equal, so a split by frame would test on what
+was trained on. This module knows no object store: callers bring arrays.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from models.actions import MINECRAFT, ActionSchema
 from models.contractor import read_recording
 from models.errors import BadRecording
-from models.parallel import Workers
 
 
 @dataclass(frozen=True)
@@ -75,20 +70,6 @@ def check_schema(episodes: Sequence[Episode], schema: ActionSchema) -> None:
                 f"episode {episode.id}: expected actions of the model's schema {schema.name!r}, got "
                 f"{episode.schema.name!r}{same}; use recordings of the model's game, or a model of theirs"
             )
-
-
-@dataclass(frozen=True)
-class Batch:
-    """B windows of T frames: arrays as in `Episode` with a leading (B, T)."""
-
-    frames: np.ndarray
-    buttons: np.ndarray
-    camera_deg: np.ndarray
-    weight: np.ndarray
-    first: np.ndarray
-    """bool (B, T): True on the frame at which an episode starts, so that no memory crosses from the one before."""
-    maps: np.ndarray | None = None
-    walk: np.ndarray | None = None
 
 
 def load_recordings(directory: Path, schema: ActionSchema = MINECRAFT) -> tuple[list[Episode], dict[str, BadRecording]]:
@@ -152,136 +133,3 @@ def split_three_ways(
         names = ", ".join(sorted({episode.world for episode in rest}))
         raise ValueError(f"expected worlds to test on beside those that fit the confidence, got {names} for both")
     return training, parts[True], parts[False]
-
-
-def _check_source(episodes: Sequence[Episode], length: int, batch: int) -> None:
-    if not episodes or not any(episode.weight.any() for episode in episodes):
-        raise ValueError(f"expected episodes with known actions to train on, got {len(episodes)} episodes with none")
-    if length < 1 or batch < 1:
-        raise ValueError(f"expected windows and batches of at least 1, got length {length} and batch {batch}")
-
-
-def take_window(episode: Episode, rows: np.ndarray, length: int) -> Batch:
-    """One window without the leading B: the given rows, padded to `length` by the last one with weight 0."""
-    padded = np.concatenate([rows, np.full(length - len(rows), rows[-1])])
-    weight = episode.weight[padded].astype(np.float32)
-    weight[len(rows) :] = 0.0
-    first = np.zeros(length, dtype=bool)
-    maps, walk = (None if rows is None else rows[padded] for rows in (episode.maps, episode.walk))
-    return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first, maps, walk)
-
-
-def stack(windows: Sequence[Batch]) -> Batch:
-    """Windows of one length to a batch; a column that is missing in one of them is missing in all."""
-    columns = {name: [vars(window)[name] for window in windows] for name in vars(windows[0])}
-    arrays: dict[str, Any] = {
-        name: None if any(part is None for part in column) else np.stack(column) for name, column in columns.items()
-    }
-    return Batch(**arrays)
-
-
-class RandomWindows:
-    """Independent windows for the IDM. Each epoch cuts every episode at a new random phase and shuffles the windows.
-
-    So all frames are seen about once an epoch, in contexts that change from epoch to epoch. `position` counts the
-    batches handed out; an epoch's last batch is filled up from the next epoch. `workers` take every `size`-th window.
-    """
-
-    def __init__(
-        self,
-        episodes: Sequence[Episode],
-        length: int,
-        batch: int,
-        seed: int,
-        position: int = 0,
-        workers: Workers | None = None,
-    ) -> None:
-        _check_source(episodes, length, batch)
-        self._mine = (workers or Workers()).part_of(batch)
-        self.episodes, self.length, self.batch, self.seed = list(episodes), length, batch, seed
-        self.position = position
-        self._epoch, self._done_before = 0, 0
-        self._windows = self._cut(0)
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
-    def __next__(self) -> Batch:
-        start = self.position * self.batch
-        chosen = [self._window(start + i) for i in self._mine]
-        self.position += 1
-        return stack([take_window(self.episodes[e], rows, self.length) for e, rows in chosen])
-
-    def _window(self, number: int) -> tuple[int, np.ndarray]:
-        """Window `number` of the endless sequence of epochs, as (episode index, rows)."""
-        while number >= self._done_before + len(self._windows):
-            self._done_before += len(self._windows)
-            self._epoch += 1
-            self._windows = self._cut(self._epoch)
-        return self._windows[number - self._done_before]
-
-    def _cut(self, epoch: int) -> list[tuple[int, np.ndarray]]:
-        rng = np.random.default_rng([self.seed, epoch])
-        windows = []
-        for e, episode in enumerate(self.episodes):
-            slack = max(len(episode) - self.length, 0) % self.length
-            start = int(rng.integers(slack + 1))
-            stops = range(start, max(len(episode) - self.length, 0) + 1, self.length)
-            windows += [(e, np.arange(s, min(s + self.length, len(episode)))) for s in stops]
-        useful = [(e, rows) for e, rows in windows if self.episodes[e].weight[rows].any()] or windows
-        return [useful[i] for i in rng.permutation(len(useful))]
-
-
-class EpisodeStreams:
-    """Consecutive windows for the policy: B lanes, each of which plays one episode after the other from its start.
-
-    A lane's memory therefore goes on from window to window; `first` marks the frame at which it must be forgotten.
-    `rows` (one array per episode) leaves frames out, for instance null actions; None plays all frames. `workers` play
-    every `size`-th lane.
-    """
-
-    def __init__(
-        self,
-        episodes: Sequence[Episode],
-        length: int,
-        batch: int,
-        seed: int,
-        rows: Sequence[np.ndarray] | None = None,
-        position: dict[str, Any] | None = None,
-        workers: Workers | None = None,
-    ) -> None:
-        _check_source(episodes, length, batch)
-        self._mine = (workers or Workers()).part_of(batch)
-        rows = rows if rows is not None else [np.arange(len(e)) for e in episodes]
-        kept = [(e, r) for e, r in zip(episodes, rows, strict=True) if len(r) and e.weight[r].any()]
-        if not kept:
-            raise ValueError("no frame is left to train on: every action is unknown or null")
-        self.episodes, self.rows = [e for e, _ in kept], [r for _, r in kept]
-        self.length, self.batch, self.seed = length, batch, seed
-        start = {"started": batch, "lanes": [[i, 0] for i in range(batch)]}
-        self.position: dict[str, Any] = position or start
-
-    def __iter__(self) -> Iterator[Batch]:
-        return self
-
-    def __next__(self) -> Batch:
-        started, lanes, windows = self.position["started"], [], []
-        for lane, (turn, offset) in enumerate(self.position["lanes"]):
-            if lane in self._mine:
-                windows.append(self._window(turn, offset))
-            rows_left = len(self.rows[self._episode(turn)]) - offset - self.length
-            lanes.append([turn, offset + self.length] if rows_left > 0 else [started, 0])
-            started += rows_left <= 0
-        self.position = {"started": started, "lanes": lanes}
-        return stack(windows)
-
-    def _episode(self, turn: int) -> int:
-        """Which episode is the `turn`-th to be played: each epoch is a new permutation of all of them."""
-        epoch, place = divmod(turn, len(self.episodes))
-        return int(np.random.default_rng([self.seed, epoch]).permutation(len(self.episodes))[place])
-
-    def _window(self, turn: int, offset: int) -> Batch:
-        episode = self._episode(turn)
-        window = take_window(self.episodes[episode], self.rows[episode][offset : offset + self.length], self.length)
-        window.first[0] = offset == 0
-        return window

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from models.attention import PolicyState
-from models.dataset import Batch, Episode, check_schema
+from models.batches import Batch
+from models.dataset import Episode, check_schema
 from models.idm import InverseDynamicsModel
 from models.idm_objective import IDMObjective
 from models.policy import Policy, joint_log_prob

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.actions import MINECRAFT, ActionSchema, bin_centres, bin_width, camera_to_bins, mirror_of
-from models.dataset import Batch
+from models.batches import Batch
 from models.motion import mirrored_maps
 from models.walk import SIDEWAYS
 

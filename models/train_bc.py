@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from models.actions import MINECRAFT, ActionSchema, camera_is_used, camera_to_bins, null_mask, to_joint
 from models.attention import BlockState, PolicyState
-from models.dataset import Batch, Episode, EpisodeStreams, check_schema
+from models.batches import Batch, EpisodeStreams
+from models.dataset import Episode, check_schema
 from models.policy import Policy, joint_log_prob
 from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 

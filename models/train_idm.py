@@ -19,7 +19,8 @@ import torch
 from models import recipes
 from models.actions import MINECRAFT, ActionSchema
 from models.augment import AugmentConfig
-from models.dataset import Episode, RandomWindows, check_schema
+from models.batches import RandomWindows
+from models.dataset import Episode, check_schema
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.idm_objective import IDMObjective
 from models.motion import GRID, MAPS, episode_maps, half_size

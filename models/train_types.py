@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
-from models.dataset import Batch
+from models.batches import Batch
 from models.parallel import Workers
 
 Progress = Callable[[int, int, dict[str, float]], None]

@@ -22,7 +22,7 @@ from torch import nn
 
 from models import checkpoint
 from models.augment import augment_batch
-from models.dataset import Batch
+from models.batches import Batch
 from models.errors import Diverged
 from models.parallel import Workers
 from models.train_config import TrainConfig

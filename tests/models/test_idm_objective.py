@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.actions import BUTTONS
-from models.dataset import Batch, RandomWindows
+from models.batches import Batch, RandomWindows
 from models.idm import InverseDynamicsModel
 from models.idm_objective import IDMObjective, mirrored, walk_error
 from tests.models.game import episode

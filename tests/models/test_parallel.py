@@ -12,7 +12,7 @@ import pytest
 import torch
 import torch.distributed as dist
 
-from models.dataset import EpisodeStreams, RandomWindows
+from models.batches import EpisodeStreams, RandomWindows
 from models.idm import InverseDynamicsModel
 from models.parallel import Distributed, Workers
 from models.policy import Policy

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from models.actions import BUTTONS
-from models.dataset import Batch, Episode, EpisodeStreams
+from models.batches import Batch, EpisodeStreams
+from models.dataset import Episode
 from models.policy import Policy, PolicyConfig
 from models.train_bc import BCConfig, BCObjective, joint_targets, kept_rows, train_bc
 from models.training import Surroundings

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from models.augment import AugmentConfig
-from models.dataset import Batch, Episode, RandomWindows
+from models.batches import Batch, RandomWindows
+from models.dataset import Episode
 from models.errors import Diverged
 from models.training import Surroundings, TrainConfig, TrainResult, learning_rate_factor, train
 
