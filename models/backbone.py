@@ -199,12 +199,14 @@ def check_temperature(temperature: float) -> None:
         raise ValueError(f"expected a finite temperature > 0, got {temperature}")
 
 
-def check_frames(frames: Tensor, side: int = FRAME_PX) -> None:
-    """Raise ValueError unless frames are uint8 (B, T, side, side, 3) RGB."""
+def check_frames(
+    frames: Tensor, side: int = FRAME_PX, mend: str = "resize with cv2.INTER_LINEAR and stack as uint8"
+) -> None:
+    """Raise ValueError unless frames are uint8 (B, T, side, side, 3) RGB; `mend` says how they become so."""
     if frames.dtype != torch.uint8 or frames.dim() != 5 or tuple(frames.shape[2:]) != (side, side, 3):
         raise ValueError(
             f"expected uint8 frames (B, T, {side}, {side}, 3) in RGB, got {str(frames.dtype).removeprefix('torch.')} "
-            f"{tuple(frames.shape)}; resize with cv2.INTER_LINEAR and stack as uint8"
+            f"{tuple(frames.shape)}; {mend}"
         )
 
 

@@ -41,7 +41,7 @@ def take_window(episode: Episode, rows: np.ndarray, length: int) -> Batch:
     weight = episode.weight[padded].astype(np.float32)
     weight[len(rows) :] = 0.0
     first = np.zeros(length, dtype=bool)
-    maps, walk = (None if rows is None else rows[padded] for rows in (episode.maps, episode.walk))
+    maps, walk = (None if known is None else known[padded] for known in (episode.maps, episode.walk))
     return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first, maps, walk)
 
 

@@ -21,7 +21,6 @@ from torch.nn import functional as F
 from models.actions import MINECRAFT, ActionSchema, mirror_of
 from models.attention import MaskStyle, Transformer, check_memory
 from models.backbone import (
-    FRAME_PX,
     CategoricalHead,
     ImageEncoder,
     NormLayer,
@@ -220,7 +219,10 @@ class InverseDynamicsModel(nn.Module):
             {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}. The
             front "motion" also says how the player moves, "walk": (B, T, 4) (`models.walk`), no probability.
         """
-        check_frames(frames, FRAME_PX if maps is None else HALF)
+        if maps is None:
+            check_frames(frames)
+        else:
+            check_frames(frames, HALF, "beside motion maps, frames come through models.motion.half_size")
         latent = self.net(frames, maps)
         found = {name: head(latent) for name, head in self.pi_head.items()}
         return {**found, "walk": self.walk_head(latent)} if self.config.front == "motion" else found

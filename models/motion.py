@@ -31,7 +31,7 @@ from models.ego_motion import SIDE, VIEWS, Image, misfit_map, pyramid
 GRID = 16
 HALF = SIDE // 2
 """Pixels per side of the pictures that are seen beside the maps."""
-FLOW_FOLD, STEP_FOLD = 2, 4
+FLOW_FOLD, STEP_FOLD = plane_flow.SIDE // GRID, 4
 """Parts of a cell per side, of the flow and of the difference."""
 FLOW_UNIT_PX = 2.0
 """Pixels of optical flow that count as 1."""

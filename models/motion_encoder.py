@@ -1,10 +1,10 @@
 """A front end for small budgets: it is built to see motion and change, which the released one must learn to see.
 
-Each frame is seen in three ways. Turns: the camera's turn as aligning the pictures finds it, several answers with their
-misfits, beside those of the neighbouring frames. Motion: an image stack over the fixed maps of `models/motion.py`, that
-say how each cell moves to the next frame apart from the turn. Change: the picture at half size beside its differences
-to the frame before and the frame after, and to the frame after turned back, through convolutions that keep places
-apart, for bars, hands and menus change where they always are.
+Each frame is seen in three ways. Turns: the camera's turn as aligning the pictures finds it, several answers with
+their misfits, and the flow that they leave as that of planes, beside those of the neighbouring frames. Motion: an
+image stack over the fixed maps of `models/motion.py`, that say how each cell moves to the next frame apart from the
+turn. Change: the picture at half size beside its differences to the frame before and the frame after, and to the frame
+after turned back, through convolutions that keep places apart, for bars, hands and menus change where they always are.
 
 Dilated convolutions then mix frames: keys are held for seconds, and many neighbours say so. The heads see each frame's
 own features beside what the transformer makes of the mixture: through it alone, hundreds of steps pass before any of

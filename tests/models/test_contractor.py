@@ -9,6 +9,7 @@ import pytest
 from models.action_schema import load_schema
 from models.actions import BUTTONS
 from models.contractor import Recording, actions_of, parse_jsonl, player_of, read_recording, recorder_version
+from models.dataset import load_recordings, part
 from models.errors import BadRecording
 from tests.models.game import line, play, write_jsonl, write_mp4, write_recording
 
@@ -161,6 +162,16 @@ def test_a_torn_end_keeps_what_both_have(tmp_path: Path, frames: int, lines: int
     write_jsonl(tmp_path / f"{NAME}.jsonl", [line()] * lines)
     pictures, recording = read_recording(tmp_path / f"{NAME}.mp4", tmp_path / f"{NAME}.jsonl")
     assert len(pictures) == len(recording) == 30
+
+
+def test_positions_become_the_walk_of_the_frames_that_are_left(tmp_path: Path) -> None:
+    small_video(tmp_path / f"{NAME}.mp4", 30)
+    lines = [line(xpos=0, ypos=0, zpos=0.2 * i, yaw=0, pitch=9) for i in range(32)]
+    write_jsonl(tmp_path / f"{NAME}.jsonl", lines)
+    _, recording = read_recording(tmp_path / f"{NAME}.mp4", tmp_path / f"{NAME}.jsonl")
+    np.testing.assert_allclose(recording.walk, np.tile([1, 0, 0, 0.2], (30, 1)), atol=1e-6)
+    (found,), _ = load_recordings(tmp_path)
+    np.testing.assert_array_equal(part(found, 5, 25).walk, recording.walk[5:25])
 
 
 def test_the_cursor_is_drawn_in_menus_only(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from models.action_schema import load_schema
 from models.actions import MINECRAFT
 from models.convert import convert
 from models.idm import IDMConfig, InverseDynamicsModel
+from models.motion import GRID, MAPS
 from models.motion_encoder import frame_width
 from tests.models.golden import golden_numbers, golden_path
 
@@ -176,6 +177,12 @@ def test_another_game_has_other_heads_and_its_model_says_which(tmp_path: Path) -
 def test_wrong_frames_are_refused(bad: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"expected uint8 frames \(B, T, 128, 128, 3\)"):
         model()(bad)
+
+
+def test_frames_beside_maps_are_told_how_to_become_half_size() -> None:
+    maps = torch.zeros(1, 2, MAPS, GRID, GRID)
+    with pytest.raises(ValueError, match=r"\(B, T, 64, 64, 3\).*got uint8 \(1, 2, 128, 128, 3\);.*half_size"):
+        model(TINY_MOTION)(frames(1, 2), maps)
 
 
 def test_impossible_configs_are_refused() -> None:

@@ -114,6 +114,7 @@ def test_the_walk_weighs_what_the_config_says() -> None:
     loss, figures = IDMObjective(walk_weight=2.0).loss(Walks(), batch, "cpu")
     assert figures["walk_loss"] == pytest.approx(1.75)
     assert float(loss - plain) == pytest.approx(3.5, rel=1e-4)
+    assert torch.equal(IDMObjective(walk_weight=2.0).loss(Uniform(), batch, "cpu")[0], plain), "no head, no lesson"
 
 
 def test_half_of_the_windows_are_mirrored_by_the_seed_of_the_step() -> None:

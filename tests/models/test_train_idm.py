@@ -69,6 +69,19 @@ def test_maps_computed_ahead_are_those_of_the_training(monkeypatch: pytest.Monke
     assert first[0] == pytest.approx(first[1], rel=1e-2)  # float16, and the flow of a mirrored picture is not exact
 
 
+def test_the_walk_is_learned_by_its_weight() -> None:
+    """The same two steps from the same start: the head that says the walk moves only where the config asks."""
+    known = replace(episode("w", 16, seed=1), walk=np.ones((16, 4), np.float32))
+    start = new_model(replace(TINY, front="motion"), 0).walk_head.bias.detach().clone()
+    moved = []
+    for weight in (0.0, 5.0):
+        model = new_model(replace(TINY, front="motion"), 0)
+        training = IDMTrainConfig(learning_rate=1e-3, batch=1, window=16, max_steps=2, walk_weight=weight)
+        assert train_idm([known], model, training).history[-1]["walk_loss"] > 0
+        moved.append(not torch.equal(model.walk_head.bias, start))
+    assert moved == [False, True]
+
+
 def test_motion_ahead_of_an_augmentation_that_moves_pixels_is_refused() -> None:
     with pytest.raises(ValueError, match="moves pixels"):
         IDMTrainConfig(learning_rate=1e-3, batch=1, max_steps=1, precompute=True, augment=AugmentConfig())
