@@ -1,8 +1,9 @@
-"""Fit the temperature of a trained IDM, so that its confidence is the share of its actions that are right.
+"""Fit what a trained IDM cannot learn from its own worlds: how sure it may be, and which of its opinions to trust.
 
 The confidence is the product over 22 heads, and trained heads are surer of themselves than they should be on worlds
-they never saw. One temperature for all heads mends most of it, and no label changes. Fit it on worlds that are neither
-trained on nor tested on.
+they never saw. One temperature for all heads mends most of it, and no label changes. Where the model has a second
+opinion on the buttons (`models.second_opinion`), first each button's share of it is chosen. Fit both on worlds that
+are neither trained on nor tested on.
 
     python -m models.calibrate --idm DIR --recordings DIR --worlds PLAYER [PLAYER ...] --out DIR
 """
@@ -18,16 +19,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.actions import camera_to_bins
+from models.actions import ActionSchema, camera_to_bins, mirror_of
 from models.backbone import CategoricalHead
 from models.dataset import Episode, check_schema, load_usable, split_by_world
 from models.idm import InverseDynamicsModel
 from models.metrics import calibration_error
-from models.predict import chosen_buttons, log_probabilities
+from models.predict import chosen_buttons, model_inputs, said_of
+from models.second_opinion import mean_opinion
 
 TEMPERATURES = np.geomspace(0.25, 8.0, 241)
 """Factors that are tried on the present temperature; neighbours differ by 1.5 %."""
 
+SHARES = (0.0, 0.25, 0.5, 0.75)
+"""How much the second opinion may count."""
+EVIDENCE = 2.0
+"""Nats of all frames together that it must save to count at all."""
+
+_Said = tuple[Tensor, Tensor]
+"""Log-probabilities of an episode's buttons (T, 20, 2) and camera (T, 2, 11)."""
 _Heads = tuple[Tensor, Tensor]
 """Log-probabilities (N, heads, options), and the label's option (N, heads)."""
 
@@ -40,6 +49,8 @@ class Calibration:
     """The config's new temperature."""
     factor: float
     """New over old temperature: above 1, the model was too sure of itself."""
+    shares: dict[str, float]
+    """How much the second opinion counts, by button; the others are the first's alone."""
     frames: int
     """Frames with a known action that it was fitted on."""
     error_before: float
@@ -48,36 +59,74 @@ class Calibration:
 
 
 def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calibration:
-    """Set the temperature of `model` to the one that makes its confidence most likely, given what was right.
+    """Set the shares and the temperature of `model` to those that make what was played, and its confidence, likeliest.
 
     Raises:
         ValueError: no frame has a known action, or the episodes are of another schema.
     """
     check_schema(episodes, model.config.schema)
-    heads, correct = _predictions(model, episodes)
-    if not len(correct):
+    if not any(episode.weight.any() for episode in episodes):
         raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
+    said = _weigh_opinions(model, episodes)
+    heads, correct = _predictions(model, episodes, said)
     losses = [_cross_entropy(_confidence(heads, factor), correct) for factor in TEMPERATURES]
     factor = float(TEMPERATURES[int(np.argmin(losses))])
     before, after = (calibration_error(_confidence(heads, f), correct) for f in (1.0, factor))
     set_temperature(model, model.config.temperature * factor)
-    return Calibration(model.config.temperature, factor, len(correct), before, after)
+    counted = zip(model.config.schema.buttons, model.config.opinion_shares, strict=False)
+    shares = {name: share for name, share in counted if share}
+    return Calibration(model.config.temperature, factor, shares, len(correct), before, after)
 
 
 def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:
     """Change the temperature of all heads, and the config that says so."""
     model.config = replace(model.config, temperature=temperature)
-    for head in model.pi_head.values():
-        assert isinstance(head, CategoricalHead)
-        head.temperature = temperature
+    for head in model.modules():
+        if isinstance(head, CategoricalHead):
+            head.temperature = temperature
 
 
-def _predictions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> tuple[list[_Heads], np.ndarray]:
+def _weigh_opinions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> list[_Said]:
+    """Set the shares of the second opinion, if there is one; what the model then says of each episode."""
+    if not model.config.opinion_width:
+        return [said_of(model, model_inputs(model, episode.frames)) for episode in episodes]
+    firsts: list[_Said] = []
+    seconds: list[_Said] = []
+    for episode in episodes:
+        inputs = model_inputs(model, episode.frames)
+        for share, said in ((0.0, firsts), (1.0, seconds)):
+            model.config = replace(model.config, opinion_shares=(share,) * model.config.n_buttons)
+            said.append(said_of(model, inputs))
+    buttons = [(first, second) for (first, _), (second, _) in zip(firsts, seconds, strict=True)]
+    chosen = _best_shares(model.config.schema, episodes, buttons)
+    model.config = replace(model.config, opinion_shares=tuple(chosen.tolist()))
+    return [(mean_opinion(*two, chosen), camera) for two, (_, camera) in zip(buttons, firsts, strict=True)]
+
+
+def _best_shares(
+    schema: ActionSchema, episodes: Sequence[Episode], opinions: Sequence[tuple[Tensor, Tensor]]
+) -> Tensor:
+    """(20,): of `SHARES`, each button's that makes what was played likeliest. Mirrored buttons share theirs."""
+    losses = torch.zeros(len(SHARES), len(schema.buttons), dtype=torch.float64)
+    for episode, two in zip(episodes, opinions, strict=True):
+        known = torch.from_numpy(episode.weight > 0)
+        played = torch.from_numpy(episode.buttons).long()[..., None]
+        for i, share in enumerate(SHARES):
+            said = mean_opinion(*two, torch.full((len(schema.buttons),), share))
+            losses[i] -= said.gather(-1, played)[known, :, 0].sum(0)
+    losses[1:] += EVIDENCE
+    if schema.mirror is not None:
+        losses = losses + losses[:, mirror_of(schema)[0]]
+    return torch.tensor(SHARES)[losses.argmin(0)]
+
+
+def _predictions(
+    model: InverseDynamicsModel, episodes: Sequence[Episode], said: Sequence[_Said]
+) -> tuple[list[_Heads], np.ndarray]:
     """Buttons and camera of the known frames, and whether the whole label is right."""
     buttons, camera, pressed, bins, correct = [], [], [], [], []
-    for episode in episodes:
+    for episode, (log_buttons, log_camera) in zip(episodes, said, strict=True):
         known = episode.weight > 0
-        log_buttons, log_camera = log_probabilities(model, episode.frames)
         buttons.append(log_buttons[known])
         camera.append(log_camera[known])
         pressed.append(chosen_buttons(log_buttons, model.config)[known])

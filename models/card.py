@@ -94,7 +94,9 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if math.isfinite(value) else "-"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_cell(v)}" for name, v in value.items() if v is not None) or "-"
+        known = {name: v for name, v in value.items() if v is not None}
+        cells = (f"({_cell(v)})" if isinstance(v, Mapping) else _cell(v) for v in known.values())
+        return ", ".join(f"{name} {cell}" for name, cell in zip(known, cells, strict=True)) or "-"
     if isinstance(value, list | tuple):
         return ", ".join(map(_cell, value)) or "-"
     return "-" if value is None or value == "" else str(value).replace("|", "\\|")

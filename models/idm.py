@@ -29,8 +29,9 @@ from models.backbone import (
     check_temperature,
     dense,
 )
-from models.motion import HALF
+from models.motion import HALF, numbers_of, seen
 from models.motion_encoder import MotionEncoder, frame_width
+from models.second_opinion import SecondOpinion, mean_opinion
 from models.walk import UNITS
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
@@ -91,6 +92,12 @@ class IDMConfig:
     """Convolutions over time before the transformer: frames from tap to tap; only with the front "motion"."""
     dropout: float = 0.0
     """Share of the features hidden in training; only with the front "motion"."""
+    opinion_width: int = 0
+    """Width of the second opinion on the buttons (`models.second_opinion`); 0 for none. Only with the front
+    "motion"."""
+    opinion_shares: tuple[float, ...] = ()
+    """How much the second opinion counts in what is said of each button, 0 to 1; () is 0 for all, until
+    `models.calibrate` knows better. Training does not know of it."""
     schema: ActionSchema = MINECRAFT
     """The game's action space, whole: what the outputs mean."""
     n_buttons: int = field(init=False)
@@ -111,6 +118,12 @@ class IDMConfig:
         check_temperature(self.temperature)
         if self.both_ways:
             mirror_of(self.schema)  # a schema that cannot be mirrored is told here
+        if self.opinion_width and self.front != "motion":
+            raise ValueError(
+                f"expected front 'motion' for a second opinion, got {self.front!r}; set opinion_width to 0"
+            )
+        if len(self.opinion_shares) not in (0, self.n_buttons) or not all(0 <= s <= 1 for s in self.opinion_shares):
+            raise ValueError(f"expected {self.n_buttons} opinion_shares from 0 to 1 or none, got {self.opinion_shares}")
         if not 0 <= self.change_price < math.inf:
             raise ValueError(f"expected a change_price of 0 or more, got {self.change_price}")
 
@@ -169,6 +182,7 @@ class InverseActionNet(nn.Module):
     def forward(self, frames: Tensor, maps: Tensor | None = None) -> Tensor:
         if self.front == "conv3d":
             return self.final_ln(self._over_time(self._released_front(frames)))
+        assert maps is not None
         x, motion = self.motion_process(frames, maps)
         return torch.cat([self.final_ln(self.dropout(self._over_time(x)) + x), motion], dim=-1)
 
@@ -206,6 +220,10 @@ class InverseDynamicsModel(nn.Module):
                 "camera": CategoricalHead(self.net.width, (2, config.n_camera_bins), config.temperature),
             }
         )
+        if config.opinion_width:
+            self.second = SecondOpinion(config.opinion_width, config.dilations, config.dropout)
+            self.second_walk_head = nn.Linear(config.opinion_width, len(UNITS))
+            self.second_head = CategoricalHead(config.opinion_width, (config.n_buttons, 2), config.temperature)
 
     def forward(self, frames: Tensor, maps: Tensor | None = None) -> dict[str, Tensor]:
         """Log-probabilities of each frame's action, from the whole window.
@@ -217,15 +235,30 @@ class InverseDynamicsModel(nn.Module):
 
         Returns:
             {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}. The
-            front "motion" also says how the player moves, "walk": (B, T, 4) (`models.walk`), no probability.
+            front "motion" also says how the player moves, "walk": (B, T, 4) (`models.walk`), no probability. In
+            training the second opinion stands beside them, "second_buttons" and "second_walk"; else it counts in
+            "buttons" by its shares.
         """
         if maps is None:
             check_frames(frames)
+            if self.config.front == "motion":
+                frames, maps = seen(frames)
         else:
             check_frames(frames, HALF, "beside motion maps, frames come through models.motion.half_size")
         latent = self.net(frames, maps)
         found = {name: head(latent) for name, head in self.pi_head.items()}
-        return {**found, "walk": self.walk_head(latent)} if self.config.front == "motion" else found
+        if maps is None:
+            return found
+        return {**found, "walk": self.walk_head(latent)} | self._second_opinion(found["buttons"], maps)
+
+    def _second_opinion(self, buttons: Tensor, maps: Tensor) -> dict[str, Tensor]:
+        if not self.config.opinion_width or not (self.training or self.config.opinion_shares):
+            return {}
+        latent = self.second(numbers_of(maps).to(self.second.mix.weight))
+        said = self.second_head(latent)
+        if self.training:
+            return {"second_buttons": said, "second_walk": self.second_walk_head(latent)}
+        return {"buttons": mean_opinion(buttons, said, said.new_tensor(self.config.opinion_shares))}
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:

@@ -38,7 +38,8 @@ def mirrored(batch: Batch, chosen: np.ndarray, schema: ActionSchema = MINECRAFT)
 
 class IDMObjective:
     """Sum over heads of the negative log-likelihood, mean over the frames with a known action; with `mean_weight` and
-    `walk_weight`, the camera's mean and the player's walk as well (`IDMTrainConfig`)."""
+    `walk_weight`, the camera's mean and the player's walk as well (`IDMTrainConfig`). A second opinion has the same
+    lessons of its own."""
 
     def __init__(
         self,
@@ -63,19 +64,21 @@ class IDMObjective:
         maps = None if batch.maps is None else torch.from_numpy(batch.maps).to(device)
         log_probs = model(torch.from_numpy(batch.frames).to(device), maps)
         total = weight.sum().clamp_min(1e-6)
-        button_loss = -(_chosen(log_probs["buttons"], buttons) * weight).sum() / total
-        camera_loss = -(_chosen(log_probs["camera"], bins) * weight).sum() / total
-        figures = {"button_loss": float(button_loss.detach()), "camera_loss": float(camera_loss.detach())}
-        loss = button_loss + camera_loss
+        parts = {
+            "button_loss": (1.0, -_chosen(log_probs["buttons"], buttons)),
+            "camera_loss": (1.0, -_chosen(log_probs["camera"], bins)),
+        }
         if self.mean_weight:
             true = torch.from_numpy(batch.camera_deg).to(device).float()
-            mean_loss = (camera_error(log_probs["camera"], true, self.schema) * weight).sum() / total
-            figures["camera_mean_loss"] = float(mean_loss.detach())
-            loss = loss + self.mean_weight * mean_loss
+            parts["camera_mean_loss"] = (self.mean_weight, camera_error(log_probs["camera"], true, self.schema))
         if "walk" in log_probs:
-            walk_loss = (walk_error(log_probs["walk"], batch.walk) * weight).sum() / total
-            figures["walk_loss"] = float(walk_loss.detach())
-            loss = loss + self.walk_weight * walk_loss
+            parts["walk_loss"] = (self.walk_weight, walk_error(log_probs["walk"], batch.walk))
+        if "second_buttons" in log_probs:
+            parts["second_loss"] = (1.0, -_chosen(log_probs["second_buttons"], buttons))
+            parts["second_walk_loss"] = (self.walk_weight, walk_error(log_probs["second_walk"], batch.walk))
+        means = {name: (value * weight).sum() / total for name, (_, value) in parts.items()}
+        loss = torch.stack([factor * means[name] for name, (factor, _) in parts.items()]).sum()
+        figures = {name: float(mean.detach()) for name, mean in means.items()}
         return loss, figures
 
     def memory(self) -> list[Tensor]:

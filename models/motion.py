@@ -9,7 +9,8 @@ where the turn was found wrong:
   the two disagree; small motion that a turn of many pixels would have hidden;
 - how badly each cell fits, with and without the turn;
 - the difference of the two pictures;
-- the turns themselves, as numbers, and the flow that is left as that of a plane (`models/plane_flow.py`).
+- the turns themselves, as numbers, the flow that is left as that of a plane (`models/plane_flow.py`), and which way
+  the camera may have moved (`models/translation.py`).
 
 The maps hold no parameters, so they need no backward pass, can be computed once for a whole training, and cannot
 overfit to a few worlds.
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import ego_motion, plane_flow
+from models import ego_motion, plane_flow, translation
 from models.ego_motion import SIDE, VIEWS, Image, misfit_map, pyramid
 
 GRID = 16
@@ -49,8 +50,10 @@ MISFIT = slice(FLOW.stop, FLOW.stop + 2)
 STEP = slice(MISFIT.stop, MISFIT.stop + STEP_FOLD**2)
 """The difference of the turned-back picture."""
 TURNS = STEP.stop
-"""The map whose first places are `EgoMotion.numbers` and those of `plane_flow`."""
-NUMBERS = ego_motion.NUMBERS + plane_flow.PLANE_NUMBERS
+"""The map whose first places are `EgoMotion.numbers`, those of `plane_flow`, and those of `translation`."""
+PLANE_FROM = ego_motion.NUMBERS
+TRANSLATION_FROM = PLANE_FROM + plane_flow.PLANE_NUMBERS
+NUMBERS = TRANSLATION_FROM + translation.NUMBERS
 MAPS = TURNS + 1
 
 
@@ -71,7 +74,8 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
         found = [misfit_map(before_even, after_even, t, SIDE, MISFIT_SOFTNESS) for t in (turn, np.eye(3))]
         row[MISFIT] = fold(np.dstack([unexplained * (weight > 0) for unexplained, weight in found]), 1)
         row[STEP] = fold((back.astype(np.float32) - before) / STEP_UNIT, STEP_FOLD)
-        row[TURNS].flat[:NUMBERS] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow)])
+        moved = translation.translation(FLOW_UNIT_PX * cells(flow, 1))
+        row[TURNS].flat[:NUMBERS] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), moved])
     return maps
 
 
@@ -82,14 +86,19 @@ def motion_maps(frames: Tensor) -> Tensor:
     return torch.from_numpy(found).to(frames.device)
 
 
+def seen(frames: Tensor) -> tuple[Tensor, Tensor]:
+    """What the front end sees of windows uint8 (B, T, 128, 128, 3): the pictures at half size, and the maps."""
+    return torch.from_numpy(half_size(frames.cpu().numpy())).to(frames.device), motion_maps(frames)
+
+
 def half_size(frames: np.ndarray) -> np.ndarray:
     """The pictures that are seen beside the maps: uint8 (..., 128, 128, 3) -> (..., 64, 64, 3), means of 2x2 pixels."""
     rows = frames[..., ::2, :, :].astype(np.uint16) + frames[..., 1::2, :, :]
     return ((rows[..., ::2, :] + rows[..., 1::2, :] + 2) // 4).astype(np.uint8)
 
 
-def turns(maps: Tensor) -> Tensor:
-    """The turns and the plane's flow out of the maps: (B, T, M, G, G) -> (B, T, NUMBERS)."""
+def numbers_of(maps: Tensor) -> Tensor:
+    """All that the maps tell as numbers: (B, T, M, G, G) -> (B, T, NUMBERS)."""
     return maps[:, :, TURNS].flatten(2)[..., :NUMBERS]
 
 
@@ -121,10 +130,17 @@ def mirrored_maps(maps: np.ndarray) -> np.ndarray:
         cells = folded.reshape(*around, folded.shape[-3] // parts**2, parts, parts, GRID, GRID)
         turned[..., part, :, :] = cells[..., ::-1, :, ::-1].reshape(folded.shape)
     turned[..., : FLOW_FOLD**2, :, :] *= -1  # right becomes left
-    turned[..., TURNS, :, :] *= _NUMBERS_MIRRORED
+    told = maps[..., TURNS, :, :].reshape(*around, GRID * GRID)[..., _ORDER_MIRRORED] * _SIGNS_MIRRORED
+    turned[..., TURNS, :, :] = told.reshape(*around, GRID, GRID)
     return turned
 
 
-_NUMBERS_MIRRORED = np.ones((GRID, GRID), np.float16)
-_NUMBERS_MIRRORED.flat[list(ego_motion.TURNED_BY_MIRROR)] = -1
-_NUMBERS_MIRRORED.flat[[ego_motion.NUMBERS + number for number in plane_flow.TURNED_BY_MIRROR]] = -1
+_ORDER_MIRRORED = np.arange(GRID * GRID)
+_ORDER_MIRRORED[TRANSLATION_FROM:NUMBERS] = [TRANSLATION_FROM + number for number in translation.ORDER_MIRRORED]
+_SIGNS_MIRRORED = np.ones(GRID * GRID, np.float16)
+for _start, _signed in (
+    (0, ego_motion.TURNED_BY_MIRROR),
+    (PLANE_FROM, plane_flow.TURNED_BY_MIRROR),
+    (TRANSLATION_FROM, translation.TURNED_BY_MIRROR),
+):
+    _SIGNS_MIRRORED[[_start + number for number in _signed]] = -1

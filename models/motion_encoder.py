@@ -1,10 +1,11 @@
 """A front end for small budgets: it is built to see motion and change, which the released one must learn to see.
 
 Each frame is seen in three ways. Turns: the camera's turn as aligning the pictures finds it, several answers with
-their misfits, and the flow that they leave as that of planes, beside those of the neighbouring frames. Motion: an
-image stack over the fixed maps of `models/motion.py`, that say how each cell moves to the next frame apart from the
-turn. Change: the picture at half size beside its differences to the frame before and the frame after, and to the frame
-after turned back, through convolutions that keep places apart, for bars, hands and menus change where they always are.
+their misfits, and what the flow that they leave says of planes and directions, beside those of the neighbouring frames.
+Motion: an image stack over the fixed maps of `models/motion.py`, that say how each cell moves to the next frame apart
+from the turn. Change: the picture at half size beside its differences to the frame before and the frame after, and to
+the frame after turned back, through convolutions that keep places apart, for bars, hands and menus change where they
+always are.
 
 Dilated convolutions then mix frames: keys are held for seconds, and many neighbours say so. The heads see each frame's
 own features beside what the transformer makes of the mixture: through it alone, hundreds of steps pass before any of
@@ -23,7 +24,7 @@ from models.action_schema import ActionSchema
 from models.actions import bin_centres
 from models.backbone import DENSE_WIDTH, NormLayer
 from models.ego_motion import KEPT, TURN_UNIT_DEG
-from models.motion import FLOW, GRID, MISFIT, NUMBERS, STEP, half_size, motion_maps, turns
+from models.motion import FLOW, GRID, MISFIT, NUMBERS, STEP, numbers_of
 
 CHANGE_WIDTH = 128
 """Features of a frame that say what changed."""
@@ -37,6 +38,8 @@ BLOCKS, BLOCK_SHARE = 3, 0.5
 """Rectangles of cells whose motion may be hidden in a window of training, and how often each is."""
 BLOCK_SIDES = (2, 7)
 """Shortest and longest side of such a rectangle, in cells."""
+PICTURE_HIDDEN = 0.5
+"""Share of the windows of training in which the picture itself is hidden, and only what changes is seen."""
 STEP_GAIN = 2
 """Differences of neighbouring frames are small beside the frames."""
 
@@ -79,7 +82,7 @@ def shares(degrees: Tensor, centres: Tensor) -> Tensor:
 
 
 class Turns(nn.Module):
-    """The camera's turn, as aligned: numbers (B, T, 53) -> features (B, T, 64), the best one's bins (B, T, 2K)."""
+    """The camera's turn, as aligned: numbers (B, T, NUMBERS) -> features (B, T, 64), the best one's bins (B, T, 2K)."""
 
     def __init__(self, schema: ActionSchema):
         super().__init__()
@@ -138,15 +141,20 @@ class Change(nn.Module):
         self.whole = _whole(width // 2 * GRID**2, CHANGE_WIDTH, dropout)
 
     def forward(self, frames: Tensor, steps: Tensor) -> Tensor:
-        return self.whole(self.places(self.picture(self.look(frames).to(steps)) + self.turned_back(steps)))
+        hidden = torch.rand(len(frames)) < PICTURE_HIDDEN if self.training else torch.zeros(len(frames)).bool()
+        return self.whole(self.places(self.picture(self.look(frames, hidden).to(steps)) + self.turned_back(steps)))
 
     @staticmethod
     @torch.no_grad()
-    def look(frames: Tensor) -> Tensor:
-        """(N, 9, 64, 64): the picture, the step to the next frame, the step from the one before. Channels last."""
+    def look(frames: Tensor, hidden: Tensor) -> Tensor:
+        """(N, 9, 64, 64): the picture, the step to the next frame, the step from the one before. Channels last.
+
+        Windows that are `hidden`, bool (B,), have a grey picture.
+        """
         images = frames.to(torch.int16)
         seen = images.new_zeros(*images.shape[:-1], 9)
         seen[..., :3] = images - 128
+        seen[hidden.to(seen.device), ..., :3] = 0
         seen[:, :-1, ..., 3:6] = seen[:, 1:, ..., 6:] = STEP_GAIN * images.diff(dim=1)
         return seen.flatten(0, 1).permute(0, 3, 1, 2) / 255.0
 
@@ -181,9 +189,9 @@ class OverTime(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """Each frame among its neighbours: uint8 (B, T, 128, 128, 3) -> mixed over time (B, T, E), alone (B, T, 448+2K).
+    """Each frame among its neighbours: mixed over time (B, T, E), alone (B, T, 448+2K).
 
-    Beside maps that were computed ahead, frames come at half size.
+    Of what `models.motion.seen` gives: pictures uint8 (B, T, 64, 64, 3) and maps (B, T, M, G, G).
     """
 
     def __init__(
@@ -206,15 +214,12 @@ class MotionEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.over_time = nn.Sequential(*[OverTime(hidsize, dilation, dropout) for dilation in dilations])
 
-    def forward(self, frames: Tensor, maps: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        if maps is None:
-            maps = motion_maps(frames)
-            frames = torch.from_numpy(half_size(frames.cpu().numpy())).to(frames.device)
+    def forward(self, frames: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
         maps = maps.to(self.mix.layer.weight)
         seen = self.hide(maps[:, :, : STEP.stop])
         motion = self.motion(seen[:, :, SEEN].flatten(0, 1))
         change = self.change(frames, seen[:, :, STEP].flatten(0, 1))
         pictures = (x.unflatten(0, frames.shape[:2]) for x in (motion, change))
-        frame = torch.cat([*pictures, *self.turns(turns(maps))], dim=-1)
+        frame = torch.cat([*pictures, *self.turns(numbers_of(maps))], dim=-1)
         mixed = self.mix(frame.transpose(1, 2)).transpose(1, 2)
         return self.over_time(self.dropout(mixed)), frame

@@ -59,16 +59,29 @@ def predict_episode(
     return Predictions(buttons, camera_deg, expected_deg, confidence, edge_mask(len(frames), length, stride))
 
 
-@torch.inference_mode()
 def log_probabilities(
     model: InverseDynamicsModel, frames: np.ndarray, length: int = LENGTH, stride: int = STRIDE
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What the heads say about each frame, on the CPU: float32 (T, 20, 2) and (T, 2, 11). As `predict_episode`."""
+    return said_of(model, model_inputs(model, frames), length, stride)
+
+
+def model_inputs(model: InverseDynamicsModel, frames: np.ndarray) -> list[np.ndarray]:
+    """What the model sees of frames (T, ...), computed once, though windows overlap: pictures and, if any, maps."""
     if len(frames) == 0:
         raise ValueError("expected at least one frame to label, got none")
-    is_small = model.config.front == "motion"
-    with one_thread(is_small):
-        inputs = [half_size(frames), episode_maps(frames)] if is_small else [frames]  # once, though windows overlap
+    if model.config.front != "motion":
+        return [frames]
+    with one_thread():
+        return [half_size(frames), episode_maps(frames)]
+
+
+@torch.inference_mode()
+def said_of(
+    model: InverseDynamicsModel, inputs: list[np.ndarray], length: int = LENGTH, stride: int = STRIDE
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `log_probabilities`, of `model_inputs`."""
+    with one_thread(model.config.front == "motion"):
         straight = _log_probabilities(model, inputs, length, stride)
         if not model.config.both_ways:
             return straight

@@ -9,7 +9,7 @@ from models.policy import PolicyConfig
 
 
 def idm_nano_cpu() -> IDMConfig:
-    """Ours, for a laptop: trains on two CPU cores within the hour. 2.1 M parameters, motion front end."""
+    """Ours, for a laptop: trains on two CPU cores within the hour. 2.4 M parameters, motion front end."""
     return IDMConfig(
         front="motion",
         both_ways=True,
@@ -22,6 +22,7 @@ def idm_nano_cpu() -> IDMConfig:
         dilations=(2, 4, 8),
         dropout=0.3,
         change_price=0.75,
+        opinion_width=96,
     )
 
 

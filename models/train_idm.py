@@ -4,7 +4,7 @@ The loss is the sum over all heads (20 buttons, two camera axes) of the negative
 window, without class weights. Null actions stay in: the IDM must say when nothing happens. Frames whose action is
 unknown are seen but carry no loss.
 
-    python -m models.train_idm --recordings DIR --held-out PLAYER [PLAYER ...] --recipe nano_cpu --out DIR
+    python -m models.train_idm --recordings DIR --held-out PLAYER --calibrate PLAYER --recipe nano_cpu --out DIR
 """
 
 from collections.abc import Callable, Sequence
@@ -199,7 +199,7 @@ def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:
 def pretrained_model(config: IDMConfig, folder: Path) -> InverseDynamicsModel:
     """The IDM in a folder, to be trained on. ValueError if its architecture is not that of `config`."""
     model = InverseDynamicsModel.load(folder)
-    wanted, found = (vars(replace(c, temperature=1.0)) for c in (config, model.config))
+    wanted, found = (vars(replace(c, temperature=1.0, opinion_shares=())) for c in (config, model.config))
     if config.schema != model.config.schema:
         names = config.schema.name, model.config.schema.name
         raise ValueError(f"{folder}: expected a model of the schema {names[0]!r}, got one of {names[1]!r}, or changed")

@@ -122,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m models.train_idm", description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--recordings", type=Path, required=True, help="folder of NAME.mp4 + NAME.jsonl")
     parser.add_argument("--held-out", nargs="*", default=[], help="players (worlds), or the beginning of their names")
-    parser.add_argument("--calibrate", nargs="*", default=[], help="other worlds, which only fit the confidence")
+    parser.add_argument(
+        "--calibrate", nargs="*", default=[], help="other worlds, which only fit how sure it is (models.calibrate)"
+    )
     parser.add_argument("--schema", help="the game's buttons, keys and camera: a name or a .json file (minecraft)")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="nano_cpu")
     parser.add_argument("--from", dest="start_from", type=Path, help="model folder to fine-tune, instead of nothing")

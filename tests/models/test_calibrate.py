@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.actions import BUTTONS
 from models.calibrate import calibrate, main, set_temperature
 from models.dataset import Episode
 from models.evaluate import evaluate_episodes
@@ -76,6 +77,44 @@ def test_the_temperature_is_saved_with_the_model(tmp_path: Path) -> None:
     loaded = InverseDynamicsModel.load(tmp_path)
     assert loaded.config.temperature == 4.0
     torch.testing.assert_close(loaded(frames)["camera"].detach(), torch.log_softmax(logits / 4.0, -1))
+
+
+def two_opinions(odds: dict[str, float], length: int = 60) -> tuple[InverseDynamicsModel, Episode]:
+    """The first knows nothing, the second is sure of these buttons; forward, left and jump are always held."""
+    torch.manual_seed(0)
+    model = InverseDynamicsModel(replace(TINY, front="motion", both_ways=True, opinion_width=8)).eval()
+    for head in (model.pi_head["buttons"], model.second_head):
+        nn.init.zeros_(head.linear_layer.weight)
+        nn.init.zeros_(head.linear_layer.bias)
+    for name, value in odds.items():
+        model.second_head.linear_layer.bias.data[2 * BUTTONS.index(name) + 1] = value
+    frames = np.zeros((length, 128, 128, 3), np.uint8)
+    buttons = np.zeros((length, 20), bool)
+    buttons[:, [BUTTONS.index(name) for name in ("forward", "left", "jump")]] = True
+    return model, Episode("e", "w", frames, buttons, np.zeros((length, 2)), np.ones(length, np.float32))
+
+
+def test_the_second_opinion_counts_where_it_is_right() -> None:
+    """And for both of a mirrored pair or for none: left is held, right is not."""
+    model, episode = two_opinions({"forward": 4, "jump": -4, "left": 4, "right": 4, "hotbar.1": -4, "hotbar.9": -4})
+    shares = {"forward": 0.75, "hotbar.1": 0.75, "hotbar.9": 0.75}
+    assert calibrate(model, [episode]).shares == shares
+    assert dict(zip(BUTTONS, model.config.opinion_shares, strict=True)) == dict.fromkeys(BUTTONS, 0.0) | shares
+    said = predict_episode(model, episode.frames)
+    assert said.buttons[:, BUTTONS.index("forward")].all()
+    assert not said.buttons[:, BUTTONS.index("jump")].any()
+
+
+def test_shares_need_evidence_and_are_found_anew(tmp_path: Path) -> None:
+    """A tenth of a nat for each of 60 frames is enough, of 3 frames it is not."""
+    for length, shares in ((3, {}), (60, {"forward": 0.75})):
+        model, episode = two_opinions({"forward": 0.3}, length)
+        set_temperature(model, 2.0)
+        model.config = replace(model.config, opinion_shares=(0.5,) * 20)
+        assert calibrate(model, [episode]).shares == shares
+        model.save(tmp_path)
+        assert InverseDynamicsModel.load(tmp_path).config.opinion_shares == model.config.opinion_shares
+        assert model.second_head.temperature == model.config.temperature
 
 
 def test_no_known_action_is_an_error() -> None:

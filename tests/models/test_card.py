@@ -8,7 +8,13 @@ from models.card import Card, card_text, package_versions, read_card, write_card
 CARD = Card(
     title="Inverse dynamics model",
     kind="idm",
-    data={"snapshot": "abc", "licences": {"CC0-1.0": 3}, "tested_on_worlds": ["elk", "owl"], "note": "a|b"},
+    data={
+        "snapshot": "abc",
+        "licences": {"CC0-1.0": 3},
+        "tested_on_worlds": ["elk", "owl"],
+        "calibrated_on": {"temperature": 2.0, "shares": {"jump": 0.5}, "frames": 9},
+        "note": "a|b",
+    },
     model={"parameters": 12},
     training={"seed": 7, "cpu_seconds": 12.5, "config": {"learning_rate": 0.001, "augment": None}},
     metrics={"joint_accuracy": 0.51234, "event_f1": None, "loss": float("nan")},
@@ -37,6 +43,7 @@ def test_data_costs_and_command_are_told() -> None:
     text = card_text(CARD)
     assert "| licences | CC0-1.0 3 |" in text
     assert "| tested on worlds | elk, owl |" in text
+    assert "| calibrated on | temperature 2, shares (jump 0.5), frames 9 |" in text
     assert "| config | learning rate" not in text
     assert "| config | learning_rate 0.001 |" in text
     assert "| note | a\\|b |" in text

@@ -117,6 +117,25 @@ def test_the_walk_weighs_what_the_config_says() -> None:
     assert torch.equal(IDMObjective(walk_weight=2.0).loss(Uniform(), batch, "cpu")[0], plain), "no head, no lesson"
 
 
+def test_a_second_opinion_has_lessons_of_its_own() -> None:
+    class Two(Uniform):
+        def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+            sure = torch.log(torch.tensor([0.9, 0.1])).expand(*frames.shape[:2], 20, 2)
+            return {
+                **super().forward(frames, maps),
+                "second_buttons": sure,
+                "second_walk": torch.zeros(*frames.shape[:2], 4),
+            }
+
+    batch = next(RandomWindows([episode("w", 40, seed=1)], 16, 2, seed=0))
+    batch = replace(batch, walk=np.full((2, 16, 4), 2, np.float32), buttons=np.zeros_like(batch.buttons))
+    plain, _ = IDMObjective().loss(Uniform(), batch, "cpu")
+    loss, figures = IDMObjective(walk_weight=2.0).loss(Two(), batch, "cpu")
+    assert figures["second_loss"] == pytest.approx(-20 * np.log(0.9), rel=1e-4)
+    assert figures["second_walk_loss"] == pytest.approx(1.75)
+    assert float(loss - plain) == pytest.approx(-20 * np.log(0.9) + 3.5, rel=1e-4)
+
+
 def test_half_of_the_windows_are_mirrored_by_the_seed_of_the_step() -> None:
     """A model that reads which way the picture lies sees both ways, and the same ones for the same seed."""
     batch = next(RandomWindows([episode("w", 60, seed=1)], 4, 10, seed=0))

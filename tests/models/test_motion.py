@@ -16,13 +16,15 @@ from models.motion import (
     NUMBERS,
     STEP,
     STEP_UNIT,
+    TRANSLATION_FROM,
     episode_maps,
     fold,
     half_size,
     mirrored_maps,
     motion_maps,
-    turns,
+    numbers_of,
 )
+from models.translation import DIRECTIONS, SPEED_UNIT
 from tests.models.game import played
 from tests.models.test_ego_motion import matrix, turned, world
 
@@ -56,7 +58,7 @@ def test_half_a_picture_is_the_mean_of_its_pixels() -> None:
 def test_what_only_turned_does_not_move() -> None:
     frame = world()
     maps = episode_maps(np.stack([frame, turned(frame, 6, -4, 0)]))[0].astype(np.float32)
-    numbers = turns(torch.from_numpy(maps)[None, None])[0, 0]
+    numbers = numbers_of(torch.from_numpy(maps)[None, None])[0, 0]
     assert numbers.shape == (NUMBERS,)
     np.testing.assert_allclose(numbers[:3] * TURN_UNIT_DEG, (6, -4, 0), atol=0.1)
     seen = maps[:, 4:-4, 4:-4]
@@ -85,8 +87,19 @@ def test_a_step_towards_a_wall_is_told_as_the_flow_of_a_plane() -> None:
     frame = world()
     closer = cv2.warpAffine(frame, np.array([[1.04, 0, -2.54], [0, 1.04, -2.54]]), (SIDE, SIDE))
     maps = torch.from_numpy(episode_maps(np.stack([frame, closer])))[None]
-    whole = turns(maps)[0, 0, TURN_NUMBERS : TURN_NUMBERS + 8].float().numpy() * FLOW_UNIT_PX
+    whole = numbers_of(maps)[0, 0, TURN_NUMBERS : TURN_NUMBERS + 8].float().numpy() * FLOW_UNIT_PX
     np.testing.assert_allclose(whole[[1, 5]], 2.56, atol=0.2)
+
+
+def test_a_step_towards_a_wall_is_told_as_one_ahead() -> None:
+    frame = world()
+    closer = cv2.warpAffine(frame, np.array([[1.04, 0, -2.54], [0, 1.04, -2.54]]), (SIDE, SIDE))
+    maps = torch.from_numpy(episode_maps(np.stack([frame, closer, frame])))[None]
+    told = numbers_of(maps)[0, :, TRANSLATION_FROM:NUMBERS].float().numpy()
+    ahead, back = told[:2, len(DIRECTIONS) + 1 :][:, :3]
+    assert ahead @ [0, 0, 1] / np.linalg.norm(ahead) > 0.9
+    assert back @ [0, 0, -1] / np.linalg.norm(back) > 0.9
+    assert told[0, -4] * SPEED_UNIT == pytest.approx(0.04, abs=0.01), "of the distance"
 
 
 def test_flow_knows_where_it_fails() -> None:
@@ -117,9 +130,12 @@ def test_a_mirrored_picture_has_mirrored_maps() -> None:
     assert apart[MISFIT].median() < 0.01
     assert apart[STEP].median() < 0.02
     assert apart[FLOW].median() < 0.02  # the flow's solver scans from the top left
-    np.testing.assert_allclose(turns(mirrored)[0, 0, :4], turns(turned_round)[0, 0, :4], atol=0.01)
+    np.testing.assert_allclose(numbers_of(mirrored)[0, 0, :4], numbers_of(turned_round)[0, 0, :4], atol=0.01)
     plane = slice(TURN_NUMBERS, TURN_NUMBERS + 8)
-    np.testing.assert_allclose(turns(mirrored)[0, 0, plane], turns(turned_round)[0, 0, plane], atol=0.05)
+    np.testing.assert_allclose(numbers_of(mirrored)[0, 0, plane], numbers_of(turned_round)[0, 0, plane], atol=0.05)
+    moved = slice(TRANSLATION_FROM, NUMBERS)
+    apart = (numbers_of(mirrored) - numbers_of(turned_round))[0, 0, moved].abs()
+    assert apart.median() < 0.1  # the hand at the right counts less
     assert not torch.allclose(straight, mirrored, atol=0.1)
     np.testing.assert_array_equal(mirrored_maps(mirrored_maps(straight.numpy())), straight.numpy())
     assert mirrored_maps(np.zeros((0, 5, MAPS, GRID, GRID), np.float16)).shape == (0, 5, MAPS, GRID, GRID)

@@ -7,7 +7,7 @@ import torch
 
 from models.actions import MINECRAFT, bin_centres
 from models.ego_motion import TURN_UNIT_DEG
-from models.motion import GRID, NUMBERS, episode_maps, half_size, motion_maps, turns
+from models.motion import GRID, NUMBERS, episode_maps, numbers_of, seen
 from models.motion_encoder import STEP_GAIN, Change, HideBlocks, MotionEncoder, OverTime, Turns, frame_width, shares
 from tests.models.game import played
 from tests.models.test_ego_motion import turned, world
@@ -16,7 +16,7 @@ from tests.models.test_ego_motion import turned, world
 def test_change_looks_at_the_picture_and_the_steps_around_it() -> None:
     frames = torch.zeros(1, 3, 64, 64, 3, dtype=torch.uint8)
     frames[0, 1, 5, 20, 0] = 255  # one red pixel, in the second frame only
-    seen = Change.look(frames)
+    seen = Change.look(frames, torch.zeros(1).bool())
     assert seen.shape == (3, 9, 64, 64)
     picture, after, before = seen[:, 0, 5, 20], seen[:, 3, 5, 20], seen[:, 6, 5, 20]
     dark, bright = -128 / 255, 127 / 255
@@ -26,6 +26,25 @@ def test_change_looks_at_the_picture_and_the_steps_around_it() -> None:
     seen[:, [0, 3, 6], 5, 20] = torch.tensor([dark, 0.0, 0.0])
     assert (seen[:, :3] == torch.tensor(dark)).all()
     assert not seen[:, 3:].any()
+
+
+def test_a_hidden_picture_is_grey_and_its_steps_are_seen() -> None:
+    frames = torch.randint(0, 256, (2, 4, 64, 64, 3), dtype=torch.uint8)
+    one, none = (Change.look(frames, torch.tensor(hidden)) for hidden in ([True, False], [False, False]))
+    assert not one[:4, :3].any()
+    assert torch.equal(one[4:], none[4:])
+    assert torch.equal(one[:, 3:], none[:, 3:])
+
+
+def test_half_of_the_pictures_are_hidden_in_training_only() -> None:
+    """Of frames that stand still, nothing is seen but the picture."""
+    torch.manual_seed(0)
+    net, frames = Change(8, dropout=0.0), torch.full((200, 1, 64, 64, 3), 250, dtype=torch.uint8)
+    steps = torch.zeros(200, 16, GRID, GRID)
+    shown = net.train()(frames, steps)
+    alike = (shown - shown[:1]).abs().amax(1) < 1e-6
+    assert alike.float().mean().item() == pytest.approx(0.5, abs=0.1)
+    assert torch.equal(net.eval()(frames, steps), net(frames, steps))
 
 
 def test_change_sees_one_frame_each_way_and_no_other() -> None:
@@ -61,7 +80,8 @@ def test_the_best_turns_bins_go_to_the_heads_as_they_are() -> None:
     """The picture moves to the left, so the player turned to the right; it moves down, so he looked up."""
     frame = world()
     maps = torch.from_numpy(episode_maps(np.stack([frame, turned(frame, -3, -5, 0)])))[None].float()
-    pitch, yaw = Turns(MINECRAFT)(turns(maps))[1][0, 0].unflatten(0, (2, 11)) @ torch.from_numpy(bin_centres()).float()
+    bins = Turns(MINECRAFT)(numbers_of(maps))[1][0, 0].unflatten(0, (2, 11))
+    pitch, yaw = bins @ torch.from_numpy(bin_centres()).float()
     assert (pitch.item(), yaw.item()) == (pytest.approx(-3, abs=0.1), pytest.approx(5, abs=0.1))
 
 
@@ -87,12 +107,10 @@ def test_over_time_sees_its_dilation_each_way_and_no_other_frame() -> None:
     assert different.nonzero().flatten().tolist() == [6, 10, 14]
 
 
-def test_every_parameter_learns_and_maps_may_be_given() -> None:
+def test_every_parameter_learns() -> None:
     torch.manual_seed(0)
     encoder = MotionEncoder(16, MINECRAFT, taps=5, width=8, change_width=8, dilations=(1, 2), dropout=0.5).eval()
-    frames = played(3)
-    mixed, frame = encoder(frames)
+    mixed, frame = encoder(*seen(played(3)))
     assert (mixed.shape, frame.shape) == ((1, 3, 16), (1, 3, frame_width(MINECRAFT)))
-    torch.testing.assert_close(encoder(torch.from_numpy(half_size(frames.numpy())), motion_maps(frames))[0], mixed)
     (mixed.square().sum() + frame.square().sum()).backward()
     assert [name for name, parameter in encoder.named_parameters() if parameter.grad is None] == []

@@ -1,0 +1,40 @@
+"""The keys, judged once more by a small network that sees no picture: only the numbers of the motion.
+
+With few worlds to learn from, whoever sees them learns them by heart: the loss of a long training on worlds it never
+saw is well above that of a short one. The numbers of `models/ego_motion.py`, `models/plane_flow.py` and
+`models/translation.py` look alike in all worlds. What they say of walking is as good as what the whole model says, and
+wrong elsewhere, so that the mean of the two (of logits) is better than both. It learns by a loss of its own: taught
+together, the pictures would explain the training worlds, and nothing would be left to learn for the numbers.
+
+Shapes: B batch, T time, E width.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from models.motion import NUMBERS
+from models.motion_encoder import OverTime
+
+TAPS = 5
+"""Frames that the first convolution sees."""
+NUMBERS_HIDDEN = 0.1
+"""Share of the numbers that are hidden in a window of training."""
+
+
+class SecondOpinion(nn.Module):
+    """Each frame's numbers among its neighbours': (B, T, NUMBERS) -> (B, T, E)."""
+
+    def __init__(self, width: int, dilations: Sequence[int], dropout: float):
+        super().__init__()
+        self.hide = nn.Dropout1d(NUMBERS_HIDDEN)
+        self.mix = nn.Conv1d(NUMBERS, width, TAPS, padding=TAPS // 2)
+        self.over_time = nn.Sequential(*[OverTime(width, dilation, dropout) for dilation in (1, *dilations)])
+
+    def forward(self, numbers: Tensor) -> Tensor:
+        return self.over_time(self.mix(self.hide(numbers.transpose(1, 2))).transpose(1, 2))
+
+
+def mean_opinion(first: Tensor, second: Tensor, shares: Tensor) -> Tensor:
+    """What two say together: log-probabilities (..., 20, 2) of both, and how much the second counts, (20,)."""
+    return ((1 - shares[:, None]) * first + shares[:, None] * second).log_softmax(-1)
