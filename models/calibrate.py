@@ -22,9 +22,9 @@ from torch import Tensor
 from models.actions import ActionSchema, camera_to_bins, mirror_of
 from models.backbone import CategoricalHead
 from models.dataset import Episode, check_schema, load_usable, split_by_world
-from models.idm import InverseDynamicsModel
+from models.idm import IDMConfig, InverseDynamicsModel
 from models.metrics import calibration_error
-from models.predict import chosen_buttons, model_inputs, said_of
+from models.predict import Opinions, chosen_buttons, opinions, weighed
 from models.second_opinion import mean_opinion
 
 TEMPERATURES = np.geomspace(0.25, 8.0, 241)
@@ -35,8 +35,6 @@ SHARES = (0.0, 0.25, 0.5, 0.75)
 EVIDENCE = 2.0
 """Nats of all frames together that it must save to count at all."""
 
-_Said = tuple[Tensor, Tensor]
-"""Log-probabilities of an episode's buttons (T, 20, 2) and camera (T, 2, 11)."""
 _Heads = tuple[Tensor, Tensor]
 """Log-probabilities (N, heads, options), and the label's option (N, heads)."""
 
@@ -67,15 +65,18 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
     check_schema(episodes, model.config.schema)
     if not any(episode.weight.any() for episode in episodes):
         raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
-    said = _weigh_opinions(model, episodes)
-    heads, correct = _predictions(model, episodes, said)
+    said = [opinions(model, episode.frames) for episode in episodes]
+    if model.config.opinion_width:
+        shares = best_shares(model.config.schema, episodes, said)
+        model.config = replace(model.config, opinion_shares=tuple(shares.tolist()))
+    heads, correct = _predictions(model.config, episodes, said)
     losses = [_cross_entropy(_confidence(heads, factor), correct) for factor in TEMPERATURES]
     factor = float(TEMPERATURES[int(np.argmin(losses))])
     before, after = (calibration_error(_confidence(heads, f), correct) for f in (1.0, factor))
     set_temperature(model, model.config.temperature * factor)
-    counted = zip(model.config.schema.buttons, model.config.opinion_shares, strict=False)
-    shares = {name: share for name, share in counted if share}
-    return Calibration(model.config.temperature, factor, shares, len(correct), before, after)
+    by_button = dict(zip(model.config.schema.buttons, model.config.opinion_shares, strict=False))
+    counted = {name: share for name, share in by_button.items() if share}
+    return Calibration(model.config.temperature, factor, counted, len(correct), before, after)
 
 
 def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:
@@ -86,34 +87,15 @@ def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:
             head.temperature = temperature
 
 
-def _weigh_opinions(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> list[_Said]:
-    """Set the shares of the second opinion, if there is one; what the model then says of each episode."""
-    if not model.config.opinion_width:
-        return [said_of(model, model_inputs(model, episode.frames)) for episode in episodes]
-    firsts: list[_Said] = []
-    seconds: list[_Said] = []
-    for episode in episodes:
-        inputs = model_inputs(model, episode.frames)
-        for share, said in ((0.0, firsts), (1.0, seconds)):
-            model.config = replace(model.config, opinion_shares=(share,) * model.config.n_buttons)
-            said.append(said_of(model, inputs))
-    buttons = [(first, second) for (first, _), (second, _) in zip(firsts, seconds, strict=True)]
-    chosen = _best_shares(model.config.schema, episodes, buttons)
-    model.config = replace(model.config, opinion_shares=tuple(chosen.tolist()))
-    return [(mean_opinion(*two, chosen), camera) for two, (_, camera) in zip(buttons, firsts, strict=True)]
-
-
-def _best_shares(
-    schema: ActionSchema, episodes: Sequence[Episode], opinions: Sequence[tuple[Tensor, Tensor]]
-) -> Tensor:
+def best_shares(schema: ActionSchema, episodes: Sequence[Episode], said: Sequence[Opinions]) -> Tensor:
     """(20,): of `SHARES`, each button's that makes what was played likeliest. Mirrored buttons share theirs."""
     losses = torch.zeros(len(SHARES), len(schema.buttons), dtype=torch.float64)
-    for episode, two in zip(episodes, opinions, strict=True):
+    for episode, heads in zip(episodes, said, strict=True):
         known = torch.from_numpy(episode.weight > 0)
         played = torch.from_numpy(episode.buttons).long()[..., None]
         for i, share in enumerate(SHARES):
-            said = mean_opinion(*two, torch.full((len(schema.buttons),), share))
-            losses[i] -= said.gather(-1, played)[known, :, 0].sum(0)
+            both = mean_opinion(heads["buttons"], heads["second_buttons"], torch.full((len(schema.buttons),), share))
+            losses[i] -= both.gather(-1, played)[known, :, 0].sum(0)
     losses[1:] += EVIDENCE
     if schema.mirror is not None:
         losses = losses + losses[:, mirror_of(schema)[0]]
@@ -121,15 +103,16 @@ def _best_shares(
 
 
 def _predictions(
-    model: InverseDynamicsModel, episodes: Sequence[Episode], said: Sequence[_Said]
+    config: IDMConfig, episodes: Sequence[Episode], said: Sequence[Opinions]
 ) -> tuple[list[_Heads], np.ndarray]:
     """Buttons and camera of the known frames, and whether the whole label is right."""
     buttons, camera, pressed, bins, correct = [], [], [], [], []
-    for episode, (log_buttons, log_camera) in zip(episodes, said, strict=True):
+    for episode, heads_said in zip(episodes, said, strict=True):
         known = episode.weight > 0
+        log_buttons, log_camera = weighed(heads_said, config)
         buttons.append(log_buttons[known])
         camera.append(log_camera[known])
-        pressed.append(chosen_buttons(log_buttons, model.config)[known])
+        pressed.append(chosen_buttons(log_buttons, config)[known])
         bins.append(log_camera[known].argmax(-1).numpy())
         right = (pressed[-1] == episode.buttons[known]).all(-1)
         correct.append(right & (bins[-1] == camera_to_bins(episode.camera_deg[known], episode.schema)).all(-1))

@@ -31,7 +31,7 @@ from models.backbone import (
 )
 from models.motion import HALF, numbers_of, seen
 from models.motion_encoder import MotionEncoder, frame_width
-from models.second_opinion import SecondOpinion, mean_opinion
+from models.second_opinion import SecondOpinion
 from models.walk import UNITS
 from models.weights import config_from_dict, config_to_dict, load_model, load_strict, save_model
 
@@ -96,8 +96,8 @@ class IDMConfig:
     """Width of the second opinion on the buttons (`models.second_opinion`); 0 for none. Only with the front
     "motion"."""
     opinion_shares: tuple[float, ...] = ()
-    """How much the second opinion counts in what is said of each button, 0 to 1; () is 0 for all, until
-    `models.calibrate` knows better. Training does not know of it."""
+    """In labels and their confidence, how much the second opinion counts for each button, 0 to 1; () is 0 for all,
+    until `models.calibrate` knows better. Neither training nor `forward` knows of it."""
     schema: ActionSchema = MINECRAFT
     """The game's action space, whole: what the outputs mean."""
     n_buttons: int = field(init=False)
@@ -122,6 +122,8 @@ class IDMConfig:
             raise ValueError(
                 f"expected front 'motion' for a second opinion, got {self.front!r}; set opinion_width to 0"
             )
+        if self.opinion_shares and not self.opinion_width:
+            raise ValueError("expected no opinion_shares without a second opinion; set opinion_width or leave them out")
         if len(self.opinion_shares) not in (0, self.n_buttons) or not all(0 <= s <= 1 for s in self.opinion_shares):
             raise ValueError(f"expected {self.n_buttons} opinion_shares from 0 to 1 or none, got {self.opinion_shares}")
         if not 0 <= self.change_price < math.inf:
@@ -235,9 +237,8 @@ class InverseDynamicsModel(nn.Module):
 
         Returns:
             {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}. The
-            front "motion" also says how the player moves, "walk": (B, T, 4) (`models.walk`), no probability. In
-            training the second opinion stands beside them, "second_buttons" and "second_walk"; else it counts in
-            "buttons" by its shares.
+            front "motion" also says how the player moves, "walk": (B, T, 4) (`models.walk`), no probability. A second
+            opinion stands beside them, "second_buttons" and "second_walk"; `models.predict` weighs the two.
         """
         if maps is None:
             check_frames(frames)
@@ -247,18 +248,12 @@ class InverseDynamicsModel(nn.Module):
             check_frames(frames, HALF, "beside motion maps, frames come through models.motion.half_size")
         latent = self.net(frames, maps)
         found = {name: head(latent) for name, head in self.pi_head.items()}
-        if maps is None:
-            return found
-        return {**found, "walk": self.walk_head(latent)} | self._second_opinion(found["buttons"], maps)
-
-    def _second_opinion(self, buttons: Tensor, maps: Tensor) -> dict[str, Tensor]:
-        if not self.config.opinion_width or not (self.training or self.config.opinion_shares):
-            return {}
-        latent = self.second(numbers_of(maps).to(self.second.mix.weight))
-        said = self.second_head(latent)
-        if self.training:
-            return {"second_buttons": said, "second_walk": self.second_walk_head(latent)}
-        return {"buttons": mean_opinion(buttons, said, said.new_tensor(self.config.opinion_shares))}
+        if maps is not None:
+            found["walk"] = self.walk_head(latent)
+        if maps is not None and self.config.opinion_width:
+            second = self.second(numbers_of(maps).to(self.second.mix.weight))
+            found |= {"second_buttons": self.second_head(second), "second_walk": self.second_walk_head(second)}
+        return found
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:

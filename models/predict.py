@@ -16,10 +16,14 @@ from models.chain import best_path
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.motion import episode_maps, half_size, mirrored_maps
 from models.parallel import one_thread
+from models.second_opinion import mean_opinion
 from models.windows import LENGTH, STRIDE, edge_mask, windows
 
 WINDOWS_PER_BATCH = 4
 """Windows of one forward pass; the results do not depend on it beyond rounding."""
+
+Opinions = dict[str, torch.Tensor]
+"""Log-probabilities of T frames by the heads' names, float32 on the CPU: buttons (T, 20, 2), camera (T, 2, 11)."""
 
 
 @dataclass(frozen=True)
@@ -62,50 +66,48 @@ def predict_episode(
 def log_probabilities(
     model: InverseDynamicsModel, frames: np.ndarray, length: int = LENGTH, stride: int = STRIDE
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the heads say about each frame, on the CPU: float32 (T, 20, 2) and (T, 2, 11). As `predict_episode`."""
-    return said_of(model, model_inputs(model, frames), length, stride)
+    """What the model says about each frame, on the CPU: float32 (T, 20, 2) and (T, 2, 11). As `predict_episode`."""
+    return weighed(opinions(model, frames, length, stride), model.config)
 
 
-def model_inputs(model: InverseDynamicsModel, frames: np.ndarray) -> list[np.ndarray]:
-    """What the model sees of frames (T, ...), computed once, though windows overlap: pictures and, if any, maps."""
-    if len(frames) == 0:
-        raise ValueError("expected at least one frame to label, got none")
-    if model.config.front != "motion":
-        return [frames]
-    with one_thread():
-        return [half_size(frames), episode_maps(frames)]
+def weighed(said: Opinions, config: IDMConfig) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of buttons (T, 20, 2) and camera (T, 2, 11), the second opinion counted by its shares."""
+    buttons = said["buttons"]
+    if config.opinion_shares:
+        buttons = mean_opinion(buttons, said["second_buttons"], buttons.new_tensor(config.opinion_shares))
+    return buttons, said["camera"]
 
 
 @torch.inference_mode()
-def said_of(
-    model: InverseDynamicsModel, inputs: list[np.ndarray], length: int = LENGTH, stride: int = STRIDE
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """As `log_probabilities`, of `model_inputs`."""
-    with one_thread(model.config.front == "motion"):
-        straight = _log_probabilities(model, inputs, length, stride)
+def opinions(model: InverseDynamicsModel, frames: np.ndarray, length: int = LENGTH, stride: int = STRIDE) -> Opinions:
+    """All that the heads say about each frame, none weighed: "buttons", "camera" and, if any, "second_buttons"."""
+    if len(frames) == 0:
+        raise ValueError("expected at least one frame to label, got none")
+    is_small = model.config.front == "motion"
+    with one_thread(is_small):
+        inputs = [half_size(frames), episode_maps(frames)] if is_small else [frames]  # once, though windows overlap
+        straight = _opinions(model, inputs, length, stride)
         if not model.config.both_ways:
             return straight
         mirrored = [inputs[0][:, :, ::-1], *map(mirrored_maps, inputs[1:])]
-        turned = _turned_round(*_log_probabilities(model, mirrored, length, stride), model.config.schema)
-    buttons, camera = (((a + b) / 2).log_softmax(-1) for a, b in zip(straight, turned, strict=True))
-    return buttons, camera
+        turned = _turned_round(_opinions(model, mirrored, length, stride), model.config.schema)
+    return {name: ((straight[name] + turned[name]) / 2).log_softmax(-1) for name in straight}
 
 
-def _turned_round(
-    buttons: torch.Tensor, camera: torch.Tensor, schema: ActionSchema
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _turned_round(said: Opinions, schema: ActionSchema) -> Opinions:
     """What was said of the mirrored picture, of the picture itself."""
     order, signs = mirror_of(schema)
+    camera = said["camera"]
     axes = [camera[:, axis].flip(-1) if sign < 0 else camera[:, axis] for axis, sign in enumerate(signs)]
-    return buttons[:, order], torch.stack(axes, dim=1)
+    turned = {name: value[:, order] for name, value in said.items() if name != "camera"}
+    return {**turned, "camera": torch.stack(axes, dim=1)}
 
 
-def _log_probabilities(
-    model: InverseDynamicsModel, inputs: list[np.ndarray], length: int, stride: int
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _opinions(model: InverseDynamicsModel, inputs: list[np.ndarray], length: int, stride: int) -> Opinions:
     """Of frames (T, ...), and their maps if the model has some."""
     device = next(model.parameters()).device
-    parts: dict[str, list[torch.Tensor]] = {"buttons": [], "camera": []}
+    names = ["buttons", "camera"] + ["second_buttons"] * (model.config.opinion_width > 0)
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     found = windows(len(inputs[0]), length, stride)
     for first in range(0, len(found), WINDOWS_PER_BATCH):
         chunk = found[first : first + WINDOWS_PER_BATCH]  # all windows of one clip are equally long
@@ -114,7 +116,7 @@ def _log_probabilities(
         for i, w in enumerate(chunk):
             for name, kept in parts.items():
                 kept.append(log_probs[name][i, w.keep_start - w.start : w.keep_stop - w.start].float().cpu())
-    return torch.cat(parts["buttons"]), torch.cat(parts["camera"])
+    return {name: torch.cat(kept) for name, kept in parts.items()}
 
 
 def chosen_buttons(buttons: torch.Tensor, config: IDMConfig) -> np.ndarray:

@@ -30,6 +30,8 @@ SHARPNESS = 0.01
 """Misfit by which a direction counts less by a factor e."""
 MISFIT_UNIT, SPEED_UNIT = 0.1, 0.125
 """What counts as 1."""
+RIDGE = 1e-3
+"""Share of what all cells say that holds each turn to 0: along its own lines a direction says nothing of it."""
 LARGEST = 8.0
 """Larger numbers say no more."""
 
@@ -111,5 +113,5 @@ def _turn(along: np.ndarray, across: np.ndarray, weight: np.ndarray, backward: n
         weighted = (design * counts[..., None]).transpose(0, 2, 1)
         normal += weighted @ design
         target += (weighted @ flow[..., None])[..., 0]
-    ridge = 1e-3 * np.trace(normal, axis1=1, axis2=2) + 1
+    ridge = RIDGE * np.trace(normal, axis1=1, axis2=2) + 1
     return np.linalg.solve(normal + ridge[:, None, None] * np.eye(3, dtype=np.float32), target[..., None])[..., 0]

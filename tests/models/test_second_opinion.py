@@ -1,14 +1,18 @@
 """The second opinion: blind to pictures, taught by itself, and counted by its shares."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from models.actions import MINECRAFT, mirror_of
 from models.idm import InverseDynamicsModel
-from models.motion import NUMBERS, TURNS, seen
+from models.motion import NUMBERS, TURNS, mirrored_maps, seen
+from models.predict import log_probabilities, opinions
 from models.second_opinion import NUMBERS_HIDDEN, SecondOpinion, mean_opinion
+from models.train_idm import pretrained_model
 from tests.models.game import played
 from tests.models.test_train_idm import TINY
 
@@ -35,45 +39,70 @@ def test_it_hides_numbers_of_whole_windows_in_training_only() -> None:
 
 
 def test_it_sees_the_numbers_and_no_picture() -> None:
-    model = model_of(opinion_shares=(1.0,) * 20)
+    model = model_of()
     frames, maps = seen(played(8))
-    said = model(frames, maps)["buttons"]
+    said = model(frames, maps)["second_buttons"]
     other = torch.randint_like(frames, 256)
     without_pictures = maps.clone()
     without_pictures[:, :, :TURNS] = 0
-    torch.testing.assert_close(model(other, without_pictures)["buttons"], said)
+    torch.testing.assert_close(model(other, without_pictures)["second_buttons"], said)
     without_numbers = maps.clone()
     without_numbers[:, :, TURNS] = 0
-    assert (model(frames, without_numbers)["buttons"] - said).abs().max() > 0.01
+    assert (model(frames, without_numbers)["second_buttons"] - said).abs().max() > 0.01
 
 
-def test_shares_weigh_the_two_by_button() -> None:
-    frames, maps = seen(played(8))
+def test_shares_weigh_the_two_by_button_in_labels() -> None:
+    frames = played(8)[0].numpy()
     shares = tuple(np.linspace(0, 1, 20).tolist())
-    first, second, both = (model_of(opinion_shares=s)(frames, maps) for s in ((), (1.0,) * 20, shares))
-    odds = [(said["buttons"][..., 1] - said["buttons"][..., 0]) for said in (first, second, both)]
+    said = opinions(model_of(opinion_shares=shares), frames)
+    both, camera = log_probabilities(model_of(opinion_shares=shares), frames)
+    first, second, mean = (b[..., 1] - b[..., 0] for b in (said["buttons"], said["second_buttons"], both))
     share = torch.tensor(shares)
-    torch.testing.assert_close(odds[2], (1 - share) * odds[0] + share * odds[1], atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(both["buttons"].exp().sum(-1), torch.ones(1, 8, 20))
-    assert torch.equal(first["camera"], both["camera"])
-    assert set(both) == {"buttons", "camera", "walk"}
+    torch.testing.assert_close(mean, (1 - share) * first + share * second, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(both.exp().sum(-1), torch.ones(8, 20))
+    assert torch.equal(camera, said["camera"])
+    assert torch.equal(log_probabilities(model_of(), frames)[0], said["buttons"]), "no shares, no second opinion"
 
 
-def test_training_hears_both_apart_whatever_the_shares() -> None:
+def test_it_is_asked_both_ways_and_left_becomes_right() -> None:
+    frames = played(6)
+    model, order = model_of(both_ways=True), mirror_of(MINECRAFT)[0]
+    pictures, maps = seen(frames)
+    straight = model(pictures, maps)["second_buttons"][0]
+    round_maps = torch.from_numpy(mirrored_maps(maps.numpy()))
+    turned = model(pictures.flip(3), round_maps)["second_buttons"][0][:, order]
+    said = opinions(model, frames[0].numpy())["second_buttons"]
+    torch.testing.assert_close(said, ((straight + turned) / 2).log_softmax(-1), atol=1e-4, rtol=1e-4)
+    assert (straight - turned).abs().max() > 0.1
+
+
+def test_the_two_learn_apart() -> None:
     frames, maps = seen(played(8))
-    model = model_of(opinion_shares=(1.0,) * 20, dropout=0.0).train()
-    model.second.hide.eval()
+    model = model_of(opinion_shares=(1.0,) * 20)
     said = model(frames, maps)
     assert set(said) == {"buttons", "camera", "walk", "second_buttons", "second_walk"}
-    torch.testing.assert_close(model.eval()(frames, maps)["buttons"], said["second_buttons"])
     said["buttons"].sum().backward()
     assert all(p.grad is None for p in model.second.parameters())
+
+
+def test_weights_that_were_calibrated_are_trained_on(tmp_path: Path) -> None:
+    """Their shares and temperature are no other architecture, and stay until they are fitted anew."""
+    shares = (0.5,) * 20
+    model_of(opinion_shares=shares, temperature=2.0).save(tmp_path)
+    assert pretrained_model(WITH_SECOND, tmp_path).config.opinion_shares == shares
+    with pytest.raises(ValueError, match=r"opinion_width 4.*got opinion_width 8"):
+        pretrained_model(replace(WITH_SECOND, opinion_width=4), tmp_path)
 
 
 @pytest.mark.parametrize("shares", [(0.5,), (0.5,) * 19 + (1.5,), (-0.1,) * 20])
 def test_wrong_shares_are_an_error(shares: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="expected 20 opinion_shares from 0 to 1 or none"):
         replace(WITH_SECOND, opinion_shares=shares)
+
+
+def test_shares_of_nothing_are_an_error() -> None:
+    with pytest.raises(ValueError, match="expected no opinion_shares without a second opinion"):
+        replace(WITH_SECOND, opinion_width=0, opinion_shares=(0.5,) * 20)
 
 
 def test_it_needs_the_motion_front() -> None:
