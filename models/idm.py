@@ -47,8 +47,9 @@ class IDMConfig:
     attention_heads: int
     """Heads per block; divides `hidsize`."""
     timesteps: int = 128
-    """Frames per window in training, and in labelling but for the front "motion", whose frames see no more than
-    these in longer windows. Any number may be passed to `forward`."""
+    """Frames per window in training, and in labelling but for the front "motion": longer windows are cut into pieces
+    of these in training, and its frames see no more of them in labelling. A second opinion sees the whole window.
+    Any number may be passed to `forward`."""
     attention_memory_size: int | None = None
     """Frames in memory plus `timesteps`, as the release counts; None for `timesteps`, so no memory and no positions."""
     attention_mask_style: MaskStyle = "none"
@@ -95,6 +96,8 @@ class IDMConfig:
     opinion_width: int = 0
     """Width of the second opinion on the buttons (`models.second_opinion`); 0 for none. Only with the front
     "motion"."""
+    opinion_memory: int = 0
+    """Width, each way, of what the second opinion remembers of the whole window; 0 for nothing."""
     opinion_shares: tuple[float, ...] = ()
     """In labels and their confidence, how much the second opinion counts for each button, 0 to 1; () is 0 for all,
     until `models.calibrate` knows better. Neither training nor `forward` knows of it."""
@@ -122,8 +125,9 @@ class IDMConfig:
             raise ValueError(
                 f"expected front 'motion' for a second opinion, got {self.front!r}; set opinion_width to 0"
             )
-        if self.opinion_shares and not self.opinion_width:
-            raise ValueError("expected no opinion_shares without a second opinion; set opinion_width or leave them out")
+        for name in ("opinion_shares", "opinion_memory"):
+            if getattr(self, name) and not self.opinion_width:
+                raise ValueError(f"expected no {name} without a second opinion; set opinion_width or leave it out")
         if len(self.opinion_shares) not in (0, self.n_buttons) or not all(0 <= s <= 1 for s in self.opinion_shares):
             raise ValueError(f"expected {self.n_buttons} opinion_shares from 0 to 1 or none, got {self.opinion_shares}")
         if not 0 <= self.change_price < math.inf:
@@ -223,9 +227,9 @@ class InverseDynamicsModel(nn.Module):
             }
         )
         if config.opinion_width:
-            self.second = SecondOpinion(config.opinion_width, config.dilations, config.dropout)
-            self.second_walk_head = nn.Linear(config.opinion_width, len(UNITS))
-            self.second_head = CategoricalHead(config.opinion_width, (config.n_buttons, 2), config.temperature)
+            self.second = SecondOpinion(config.opinion_width, config.opinion_memory, config.dilations, config.dropout)
+            self.second_walk_head = nn.Linear(self.second.width, len(UNITS))
+            self.second_head = CategoricalHead(self.second.width, (config.n_buttons, 2), config.temperature)
 
     def forward(self, frames: Tensor, maps: Tensor | None = None) -> dict[str, Tensor]:
         """Log-probabilities of each frame's action, from the whole window.
@@ -246,7 +250,7 @@ class InverseDynamicsModel(nn.Module):
                 frames, maps = seen(frames)
         else:
             check_frames(frames, HALF, "beside motion maps, frames come through models.motion.half_size")
-        latent = self.net(frames, maps)
+        latent = self._latent(frames, maps)
         found = {name: head(latent) for name, head in self.pi_head.items()}
         if maps is not None:
             found["walk"] = self.walk_head(latent)
@@ -254,6 +258,14 @@ class InverseDynamicsModel(nn.Module):
             second = self.second(numbers_of(maps).to(self.second.mix.weight))
             found |= {"second_buttons": self.second_head(second), "second_walk": self.second_walk_head(second)}
         return found
+
+    def _latent(self, frames: Tensor, maps: Tensor | None) -> Tensor:
+        """What the net makes of windows. In training, longer ones are cut for it into pieces of `timesteps` frames."""
+        length = self.config.timesteps
+        if maps is None or not self.training or frames.shape[1] % length:
+            return self.net(frames, maps)
+        pieces = (x.unflatten(1, (-1, length)).flatten(0, 1) for x in (frames, maps))
+        return self.net(*pieces).unflatten(0, (len(frames), -1)).flatten(1, 2)
 
     @classmethod
     def load(cls, directory: str | Path) -> Self:

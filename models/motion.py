@@ -9,8 +9,9 @@ where the turn was found wrong:
   the two disagree; small motion that a turn of many pixels would have hidden;
 - how badly each cell fits, with and without the turn;
 - the difference of the two pictures;
-- the turns themselves, as numbers, the flow that is left as that of a plane (`models/plane_flow.py`), and which way
-  the camera may have moved (`models/translation.py`).
+- the turns themselves, as numbers, the flow that is left as that of a plane (`models/plane_flow.py`), which way the
+  camera may have moved (`models/translation.py`), and how the flow compares with that of the two pairs before
+  (`models/flow_change.py`).
 
 The maps hold no parameters, so they need no backward pass, can be computed once for a whole training, and cannot
 overfit to a few worlds.
@@ -26,7 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import ego_motion, plane_flow, translation
+from models import ego_motion, flow_change, plane_flow, translation
 from models.ego_motion import SIDE, VIEWS, Image, misfit_map, pyramid
 
 GRID = 16
@@ -50,10 +51,11 @@ MISFIT = slice(FLOW.stop, FLOW.stop + 2)
 STEP = slice(MISFIT.stop, MISFIT.stop + STEP_FOLD**2)
 """The difference of the turned-back picture."""
 TURNS = STEP.stop
-"""The map whose first places are `EgoMotion.numbers`, those of `plane_flow`, and those of `translation`."""
+"""The map whose first places are `EgoMotion.numbers`, those of `plane_flow`, `translation` and `flow_change`."""
 PLANE_FROM = ego_motion.NUMBERS
 TRANSLATION_FROM = PLANE_FROM + plane_flow.PLANE_NUMBERS
-NUMBERS = TRANSLATION_FROM + translation.NUMBERS
+CHANGE_FROM = TRANSLATION_FROM + translation.NUMBERS
+NUMBERS = CHANGE_FROM + flow_change.NUMBERS
 MAPS = TURNS + 1
 
 
@@ -63,19 +65,22 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
     Zero for the last frame: nothing is known of what follows.
     """
     maps = np.zeros((len(frames), MAPS, GRID, GRID), dtype=np.float16)
+    flows = np.zeros((len(frames), plane_flow.SIDE, plane_flow.SIDE, 3), dtype=np.float32)
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     seen = ((cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), pyramid(frame)) for frame in frames)
-    for row, ((before, before_even), (after, after_even)) in zip(maps, pairwise(seen), strict=False):
+    for row, flow, ((before, before_even), (after, after_even)) in zip(maps, flows, pairwise(seen), strict=False):
         motion = ego_motion.ego_motion(before_even, after_even)
         turn = motion.turns[0].matrix
         back = VIEWS[SIDE].turned_back(after, turn)
-        flow = cells(_flow_both_ways(solver, before, back), FLOW_FOLD)
+        flow[:] = cells(_flow_both_ways(solver, before, back), FLOW_FOLD)
         row[FLOW] = fold(flow, FLOW_FOLD)
         found = [misfit_map(before_even, after_even, t, SIDE, MISFIT_SOFTNESS) for t in (turn, np.eye(3))]
         row[MISFIT] = fold(np.dstack([unexplained * (weight > 0) for unexplained, weight in found]), 1)
         row[STEP] = fold((back.astype(np.float32) - before) / STEP_UNIT, STEP_FOLD)
         moved = translation.translation(FLOW_UNIT_PX * cells(flow, 1))
-        row[TURNS].flat[:NUMBERS] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), moved])
+        row[TURNS].flat[:CHANGE_FROM] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), moved])
+    told = maps[:-1, TURNS].reshape(-1, GRID * GRID)
+    told[:, CHANGE_FROM:NUMBERS] = flow_change.flow_change(FLOW_UNIT_PX * flows[:-1])
     return maps
 
 
@@ -136,7 +141,8 @@ def mirrored_maps(maps: np.ndarray) -> np.ndarray:
 
 
 _ORDER_MIRRORED = np.arange(GRID * GRID)
-_ORDER_MIRRORED[TRANSLATION_FROM:NUMBERS] = [TRANSLATION_FROM + number for number in translation.ORDER_MIRRORED]
+_ORDER_MIRRORED[TRANSLATION_FROM:CHANGE_FROM] = [TRANSLATION_FROM + number for number in translation.ORDER_MIRRORED]
+_ORDER_MIRRORED[CHANGE_FROM:NUMBERS] = [CHANGE_FROM + number for number in flow_change.ORDER_MIRRORED]
 _SIGNS_MIRRORED = np.ones(GRID * GRID, np.float16)
 for _start, _signed in (
     (0, ego_motion.TURNED_BY_MIRROR),

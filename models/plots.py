@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from models.metrics import AXES
 
@@ -38,6 +39,9 @@ def plot_report(report: dict[str, Any], path: Path) -> None:
     worlds = ", ".join(report["worlds"])
     figure.suptitle(f"{report['overall']['frames']:,} frames of {worlds}"[:150])
     figure.savefig(path, dpi=100)
+    with Image.open(path) as picture:  # 256 colours are a third of the bytes, and it is kept with the model
+        small = picture.convert("RGB").quantize()
+    small.save(path, optimize=True)
 
 
 def _plot_table(ax: Axes, report: dict[str, Any]) -> None:

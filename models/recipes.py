@@ -22,7 +22,8 @@ def idm_nano_cpu() -> IDMConfig:
         dilations=(2, 4, 8),
         dropout=0.3,
         change_price=0.75,
-        opinion_width=96,
+        opinion_width=80,
+        opinion_memory=64,
     )
 
 

@@ -1,16 +1,20 @@
 """The keys, judged once more by a small network that sees no picture: only the numbers of the motion.
 
 With few worlds to learn from, whoever sees them learns them by heart: the loss of a long training on worlds it never
-saw is well above that of a short one. The numbers of `models/ego_motion.py`, `models/plane_flow.py` and
-`models/translation.py` look alike in all worlds. What they say of walking is as good as what the whole model says, and
-wrong elsewhere, so that the mean of the two (of logits) is better than both. It learns by a loss of its own: taught
-together, the pictures would explain the training worlds, and nothing would be left to learn for the numbers.
+saw is well above that of a short one. The numbers that `models/motion.py` tells look alike in all worlds. What they say
+of walking is as good as what the whole model says, and wrong elsewhere, so that the mean of the two (of logits) is
+better than both. It learns by a loss of its own: taught together, the pictures would explain the training worlds, and
+nothing would be left to learn for the numbers.
+
+A recurrent layer lets it remember seconds: how fast this player walks and sprints, what he did when he last stood
+like this.
 
 Shapes: B batch, T time, E width.
 """
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from models.motion import NUMBERS
@@ -23,16 +27,21 @@ NUMBERS_HIDDEN = 0.1
 
 
 class SecondOpinion(nn.Module):
-    """Each frame's numbers among its neighbours': (B, T, NUMBERS) -> (B, T, E)."""
+    """Each frame's numbers among its neighbours', and what is remembered: (B, T, NUMBERS) -> (B, T, `width`)."""
 
-    def __init__(self, width: int, dilations: Sequence[int], dropout: float):
+    def __init__(self, width: int, memory: int, dilations: Sequence[int], dropout: float):
         super().__init__()
         self.hide = nn.Dropout1d(NUMBERS_HIDDEN)
         self.mix = nn.Conv1d(NUMBERS, width, TAPS, padding=TAPS // 2)
         self.over_time = nn.Sequential(*[OverTime(width, dilation, dropout) for dilation in (1, *dilations)])
+        self.memory = nn.GRU(width, memory, batch_first=True, bidirectional=True) if memory else None
+        self.dropout = nn.Dropout(dropout)
+        self.width = width + 2 * memory
 
     def forward(self, numbers: Tensor) -> Tensor:
-        return self.over_time(self.mix(self.hide(numbers.transpose(1, 2))).transpose(1, 2))
+        with torch.autocast(numbers.device.type, enabled=False):  # it is small, and recurrence is slow in bfloat16
+            x = self.over_time(self.mix(self.hide(numbers.transpose(1, 2))).transpose(1, 2))
+            return x if self.memory is None else torch.cat([x, self.dropout(self.memory(x)[0])], dim=-1)
 
 
 def mean_opinion(first: Tensor, second: Tensor, shares: Tensor) -> Tensor:

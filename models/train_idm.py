@@ -62,8 +62,8 @@ def train_nano_cpu() -> IDMTrainConfig:
     """
     return IDMTrainConfig(
         learning_rate=2e-3,
-        batch=8,
-        window=32,
+        batch=2,
+        window=128,
         epochs=70,
         warmup_steps=100,
         clip_norm=20.0,

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 
+from models import flow_change
 from models.ego_motion import NUMBERS as TURN_NUMBERS
 from models.ego_motion import SIDE, TURN_UNIT_DEG, VIEWS
 from models.motion import (
+    CHANGE_FROM,
     FLOW,
     FLOW_UNIT_PX,
     GRID,
@@ -17,6 +19,7 @@ from models.motion import (
     STEP,
     STEP_UNIT,
     TRANSLATION_FROM,
+    TURNS,
     episode_maps,
     fold,
     half_size,
@@ -43,7 +46,9 @@ def test_maps_look_one_frame_ahead_and_know_nothing_after_the_last() -> None:
 def test_maps_of_an_episode_are_those_of_its_windows() -> None:
     frames = played(12)
     whole = episode_maps(frames[0].numpy())
-    np.testing.assert_array_equal(whole[4:7], motion_maps(frames[:, 4:8])[0, :-1].numpy())
+    window = motion_maps(frames[:, 4:10])[0].numpy()
+    np.testing.assert_array_equal(whole[6:9], window[2:-1])
+    np.testing.assert_array_equal(whole[4:6, :TURNS], window[:2, :TURNS], "but for how it moved before the window")
     assert episode_maps(frames[0, :1].numpy()).shape == (1, MAPS, GRID, GRID)
 
 
@@ -95,11 +100,21 @@ def test_a_step_towards_a_wall_is_told_as_one_ahead() -> None:
     frame = world()
     closer = cv2.warpAffine(frame, np.array([[1.04, 0, -2.54], [0, 1.04, -2.54]]), (SIDE, SIDE))
     maps = torch.from_numpy(episode_maps(np.stack([frame, closer, frame])))[None]
-    told = numbers_of(maps)[0, :, TRANSLATION_FROM:NUMBERS].float().numpy()
+    told = numbers_of(maps)[0, :, TRANSLATION_FROM:CHANGE_FROM].float().numpy()
     ahead, back = told[:2, len(DIRECTIONS) + 1 :][:, :3]
     assert ahead @ [0, 0, 1] / np.linalg.norm(ahead) > 0.9
     assert back @ [0, 0, -1] / np.linalg.norm(back) > 0.9
     assert told[0, -4] * SPEED_UNIT == pytest.approx(0.04, abs=0.01), "of the distance"
+
+
+def test_a_slower_step_is_told_as_slower() -> None:
+    steps = [np.array([[zoom, 0, 63.5 * (1 - zoom)], [0, zoom, 63.5 * (1 - zoom)]]) for zoom in (1, 1.06, 1.08, 1.1)]
+    frames = np.stack([cv2.warpAffine(world(), step, (SIDE, SIDE)) for step in steps])
+    told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, CHANGE_FROM:NUMBERS].float().numpy()
+    alike, growth = (told[:, first] for first in (0, len(flow_change.LAGS) * len(flow_change.REGIONS)))
+    np.testing.assert_allclose(np.exp(growth[1:3]), (2 / 6, 1), rtol=0.2)
+    assert (alike[1:3] > 0.8).all()
+    assert not told[-1].any(), "nothing is known after the last frame"
 
 
 def test_flow_knows_where_it_fails() -> None:

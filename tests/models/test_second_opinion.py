@@ -10,6 +10,7 @@ import torch
 from models.actions import MINECRAFT, mirror_of
 from models.idm import InverseDynamicsModel
 from models.motion import NUMBERS, TURNS, mirrored_maps, seen
+from models.motion_encoder import Change, HideBlocks
 from models.predict import log_probabilities, opinions
 from models.second_opinion import NUMBERS_HIDDEN, SecondOpinion, mean_opinion
 from models.train_idm import pretrained_model
@@ -29,13 +30,42 @@ def model_of(**changes: object) -> InverseDynamicsModel:
 
 def test_it_hides_numbers_of_whole_windows_in_training_only() -> None:
     torch.manual_seed(0)
-    opinion, numbers = SecondOpinion(4, (2,), 0.0), torch.ones(200, 3, NUMBERS)
+    opinion, numbers = SecondOpinion(4, 0, (2,), 0.0), torch.ones(200, 3, NUMBERS)
     shown = opinion.hide(numbers.transpose(1, 2))
     assert (shown == shown[..., :1]).all()
     assert (shown == 0).float().mean().item() == pytest.approx(NUMBERS_HIDDEN, abs=0.01)
     opinion.eval()
     assert torch.equal(opinion(numbers), opinion(numbers))
     assert opinion(numbers).shape == (200, 3, 4)
+
+
+def test_it_remembers_the_whole_window_both_ways() -> None:
+    torch.manual_seed(0)
+    numbers = torch.zeros(1, 60, NUMBERS)
+    for memory, remembers in ((0, False), (3, True)):
+        opinion = SecondOpinion(4, memory, (2,), 0.0).eval()
+        said = opinion(numbers)
+        assert said.shape == (1, 60, 4 + 2 * memory) == (1, 60, opinion.width)
+        for changed, far in ((0, slice(30, None)), (59, slice(0, 30))):
+            other = numbers.clone()
+            other[:, changed] = 1
+            assert (not torch.equal(opinion(other)[:, far], said[:, far])) == remembers
+
+
+def test_in_training_the_first_sees_pieces_and_the_second_the_whole_window() -> None:
+    frames, maps = seen(played(32))  # two pieces of 16
+    model = model_of(opinion_memory=4)
+    whole = model(frames, maps)
+    halves = [model(frames[:, part], maps[:, part]) for part in (slice(0, 16), slice(16, 32))]
+    model.train()
+    for layer in model.modules():
+        if isinstance(layer, torch.nn.Dropout | torch.nn.Dropout1d | HideBlocks | Change):
+            layer.eval()
+    said = model(frames, maps)
+    pieces = torch.cat([half["buttons"] for half in halves], dim=1)
+    torch.testing.assert_close(said["buttons"], pieces, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(said["second_buttons"], whole["second_buttons"], atol=1e-4, rtol=1e-4)
+    assert (whole["buttons"] - pieces).abs().max() > 1e-3
 
 
 def test_it_sees_the_numbers_and_no_picture() -> None:
@@ -100,9 +130,10 @@ def test_wrong_shares_are_an_error(shares: tuple[float, ...]) -> None:
         replace(WITH_SECOND, opinion_shares=shares)
 
 
-def test_shares_of_nothing_are_an_error() -> None:
-    with pytest.raises(ValueError, match="expected no opinion_shares without a second opinion"):
-        replace(WITH_SECOND, opinion_width=0, opinion_shares=(0.5,) * 20)
+@pytest.mark.parametrize("field", [{"opinion_shares": (0.5,) * 20}, {"opinion_memory": 4}])
+def test_shares_or_memory_of_nothing_are_an_error(field: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=f"expected no {next(iter(field))} without a second opinion"):
+        replace(WITH_SECOND, opinion_width=0, **field)
 
 
 def test_it_needs_the_motion_front() -> None:
