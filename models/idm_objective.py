@@ -65,8 +65,8 @@ class IDMObjective:
         log_probs = model(torch.from_numpy(batch.frames).to(device), maps)
         total = weight.sum().clamp_min(1e-6)
         parts = {
-            "button_loss": (1.0, -_chosen(log_probs["buttons"], buttons)),
-            "camera_loss": (1.0, -_chosen(log_probs["camera"], bins)),
+            "button_loss": (1.0, -chosen(log_probs["buttons"], buttons)),
+            "camera_loss": (1.0, -chosen(log_probs["camera"], bins)),
         }
         if self.mean_weight:
             true = torch.from_numpy(batch.camera_deg).to(device).float()
@@ -74,7 +74,7 @@ class IDMObjective:
         if "walk" in log_probs:
             parts["walk_loss"] = (self.walk_weight, walk_error(log_probs["walk"], batch.walk))
         if "second_buttons" in log_probs:
-            parts["second_loss"] = (1.0, -_chosen(log_probs["second_buttons"], buttons))
+            parts["second_loss"] = (1.0, -chosen(log_probs["second_buttons"], buttons))
             parts["second_walk_loss"] = (self.walk_weight, walk_error(log_probs["second_walk"], batch.walk))
         means = {name: (value * weight).sum() / total for name, (_, value) in parts.items()}
         loss = torch.stack([factor * means[name] for name, (factor, _) in parts.items()]).sum()
@@ -89,8 +89,8 @@ class IDMObjective:
         """Nothing to take back."""
 
 
-def _chosen(log_probs: Tensor, choice: Tensor) -> Tensor:
-    """Log-probability of the true choices, summed over heads: (B, T, heads, n), (B, T, heads) -> (B, T)."""
+def chosen(log_probs: Tensor, choice: Tensor) -> Tensor:
+    """Log-probability of the true choices, summed over heads: (..., heads, n), (..., heads) -> (...)."""
     return log_probs.float().gather(-1, choice[..., None])[..., 0].sum(-1)
 
 
