@@ -75,7 +75,7 @@ def test_what_disagrees_both_ways_counts_little() -> None:
 
 def test_a_mirrored_flow_has_these_numbers_at_these_places(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no hand at one side counts less."""
-    monkeypatch.setattr("models.flow_change.trust_of_places", lambda side: np.ones((side, side), np.float32))
+    monkeypatch.setattr("models.flow_change._TRUST", np.ones((S, S), np.float32))
     flow = flows(1, 0.6, 1.3) + np.random.default_rng(1).normal(size=(3, S, S, 3)).astype(np.float32)
     mirrored = flow[:, :, ::-1] * np.array([-1, 1, 1], np.float32)
     np.testing.assert_allclose(flow_change(mirrored), flow_change(flow)[:, ORDER_MIRRORED], atol=1e-4)

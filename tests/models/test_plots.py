@@ -4,6 +4,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from models.evaluate import compare, write_report
 from models.plots import plot_history
@@ -16,6 +17,8 @@ def test_a_report_becomes_a_picture_beside_it(tmp_path: Path) -> None:
     picture = cv2.imread(str(tmp_path / "a.png"))
     assert picture.shape[0] > 800
     assert picture.std() > 10
+    with Image.open(tmp_path / "a.png") as small:
+        assert small.mode == "P", "256 colours: it is kept with the model"
 
 
 def test_a_report_without_events_or_motion_is_drawn_too(tmp_path: Path) -> None:

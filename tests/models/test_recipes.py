@@ -1,6 +1,7 @@
 """Named configs: sizes are promises."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -26,3 +27,9 @@ def test_sizes(recipe: Callable[[], IDMConfig | PolicyConfig], parameters: int) 
     with torch.device("meta"):
         model = InverseDynamicsModel(config) if isinstance(config, IDMConfig) else Policy(config)
     assert sum(parameter.numel() for parameter in model.parameters()) == parameters
+
+
+def test_the_models_that_come_with_the_project_are_small() -> None:
+    """With their cards and pictures, as they are in every clone."""
+    folder = Path(__file__).parents[2] / "data" / "models"
+    assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) <= 10_000_000

@@ -52,6 +52,15 @@ def test_it_remembers_the_whole_window_both_ways() -> None:
             assert (not torch.equal(opinion(other)[:, far], said[:, far])) == remembers
 
 
+def test_it_computes_in_float32_whatever_the_rest_does() -> None:
+    torch.manual_seed(0)
+    opinion, numbers = SecondOpinion(4, 3, (2,), 0.0).eval(), torch.randn(1, 20, NUMBERS)
+    with torch.autocast("cpu", torch.bfloat16):
+        said = opinion(numbers)
+    assert said.dtype == torch.float32
+    assert torch.equal(said, opinion(numbers))
+
+
 def test_in_training_the_first_sees_pieces_and_the_second_the_whole_window() -> None:
     frames, maps = seen(played(32))  # two pieces of 16
     model = model_of(opinion_memory=4)
