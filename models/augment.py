@@ -35,11 +35,15 @@ class AugmentConfig:
     """Largest horizontal shear, in degrees."""
     translate_px: float = 2.0
     """Largest shift along each axis, in pixels of the 128x128 frame."""
+    clip: int | None = None
+    """Frames that share a draw, where a training window holds several clips; None for the whole window."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
-            if value < 0:
+            if name != "clip" and value < 0:
                 raise ValueError(f"augmentation {name} is the width of a range, expected 0 or more, got {value}")
+        if self.clip is not None and self.clip < 1:
+            raise ValueError(f"augmentation clip is a number of frames, expected 1 or more, got {self.clip}")
         for name in ("saturation", "brightness", "contrast", "scale"):
             if getattr(self, name) >= 1:
                 raise ValueError(f"augmentation {name} must stay below 1, got {getattr(self, name)}")
@@ -121,5 +125,10 @@ def augment_batch(frames: np.ndarray, config: AugmentConfig | None, seed: int, s
     """Augment a batch (B, T, S, S, 3), one draw per clip; the draws depend on (seed, step) alone. None: unchanged."""
     if config is None:
         return frames
-    rng = np.random.default_rng([seed, step])
-    return np.stack([apply(clip, draw(config, rng)) for clip in frames])
+    rng, result = np.random.default_rng([seed, step]), np.empty_like(frames)
+    length = config.clip or frames.shape[1]
+    for window, augmented in zip(frames, result, strict=True):
+        for start in range(0, len(window), length):
+            rows = slice(start, start + length)
+            augmented[rows] = apply(window[rows], draw(config, rng))
+    return result

@@ -2,7 +2,7 @@
 
 The confidence is the product over 22 heads, and trained heads are surer of themselves than they should be on worlds
 they never saw. One temperature for all heads mends most of it, and no label changes. Where the model has a second
-opinion on the buttons (`models.second_opinion`), first each button's share of it is chosen. Fit both on worlds that
+opinion (`models.second_opinion`), first its share in each button and in the camera is chosen. Fit both on worlds that
 are neither trained on nor tested on.
 
     python -m models.calibrate --idm DIR --recordings DIR --worlds PLAYER [PLAYER ...] --out DIR
@@ -48,7 +48,7 @@ class Calibration:
     factor: float
     """New over old temperature: above 1, the model was too sure of itself."""
     shares: dict[str, float]
-    """How much the second opinion counts, by button; the others are the first's alone."""
+    """How much the second opinion counts, by button and for the camera; the others are the first's alone."""
     frames: int
     """Frames with a known action that it was fitted on."""
     error_before: float
@@ -67,15 +67,15 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
         raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
     said = [opinions(model, episode.frames) for episode in episodes]
     if model.config.opinion_width:
-        shares = best_shares(model.config.schema, episodes, said)
-        model.config = replace(model.config, opinion_shares=tuple(shares.tolist()))
+        shares, camera = best_shares(model.config.schema, episodes, said)
+        model.config = replace(model.config, opinion_shares=tuple(shares.tolist()), camera_share=camera)
     heads, correct = _predictions(model.config, episodes, said)
     losses = [_cross_entropy(_confidence(heads, factor), correct) for factor in TEMPERATURES]
     factor = float(TEMPERATURES[int(np.argmin(losses))])
     before, after = (calibration_error(_confidence(heads, f), correct) for f in (1.0, factor))
     set_temperature(model, model.config.temperature * factor)
     by_button = dict(zip(model.config.schema.buttons, model.config.opinion_shares, strict=False))
-    counted = {name: share for name, share in by_button.items() if share}
+    counted = {name: share for name, share in (by_button | {"camera": model.config.camera_share}).items() if share}
     return Calibration(model.config.temperature, factor, counted, len(correct), before, after)
 
 
@@ -87,19 +87,29 @@ def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:
             head.temperature = temperature
 
 
-def best_shares(schema: ActionSchema, episodes: Sequence[Episode], said: Sequence[Opinions]) -> Tensor:
-    """(20,): of `SHARES`, each button's that makes what was played likeliest. Mirrored buttons share theirs."""
-    losses = torch.zeros(len(SHARES), len(schema.buttons), dtype=torch.float64)
+def best_shares(schema: ActionSchema, episodes: Sequence[Episode], said: Sequence[Opinions]) -> tuple[Tensor, float]:
+    """Of `SHARES`, each button's, (20,), and the camera's that make what was played likeliest. Mirrored buttons share
+    theirs."""
+    sizes = {"buttons": len(schema.buttons), "camera": 2}
+    losses = {name: torch.zeros(len(SHARES), n, dtype=torch.float64) for name, n in sizes.items()}
     for episode, heads in zip(episodes, said, strict=True):
+        played = {"buttons": episode.buttons, "camera": camera_to_bins(episode.camera_deg, schema)}
         known = torch.from_numpy(episode.weight > 0)
-        played = torch.from_numpy(episode.buttons).long()[..., None]
-        for i, share in enumerate(SHARES):
-            both = mean_opinion(heads["buttons"], heads["second_buttons"], torch.full((len(schema.buttons),), share))
-            losses[i] -= both.gather(-1, played)[known, :, 0].sum(0)
-    losses[1:] += EVIDENCE
+        for name, options in played.items():
+            found = _losses(heads[name], heads[f"second_{name}"], torch.from_numpy(options).long())
+            losses[name] += found[:, known].sum(1)
+    buttons, camera = losses["buttons"], losses["camera"].sum(-1)
+    buttons[1:] += EVIDENCE
+    camera[1:] += EVIDENCE
     if schema.mirror is not None:
-        losses = losses + losses[:, mirror_of(schema)[0]]
-    return torch.tensor(SHARES)[losses.argmin(0)]
+        buttons = buttons + buttons[:, mirror_of(schema)[0]]
+    return torch.tensor(SHARES)[buttons.argmin(0)], SHARES[int(camera.argmin())]
+
+
+def _losses(first: Tensor, second: Tensor, played: Tensor) -> Tensor:
+    """Negative log-likelihood of what was played, for each of `SHARES`: (T, heads, options) -> (SHARES, T, heads)."""
+    both = [mean_opinion(first, second, first.new_full((1,), share)) for share in SHARES]
+    return -torch.stack(both).gather(-1, played.expand(len(SHARES), -1, -1)[..., None])[..., 0]
 
 
 def _predictions(

@@ -64,18 +64,17 @@ class IDMObjective:
         maps = None if batch.maps is None else torch.from_numpy(batch.maps).to(device)
         log_probs = model(torch.from_numpy(batch.frames).to(device), maps)
         total = weight.sum().clamp_min(1e-6)
-        parts = {
-            "button_loss": (1.0, -chosen(log_probs["buttons"], buttons)),
-            "camera_loss": (1.0, -chosen(log_probs["camera"], bins)),
-        }
-        if self.mean_weight:
-            true = torch.from_numpy(batch.camera_deg).to(device).float()
-            parts["camera_mean_loss"] = (self.mean_weight, camera_error(log_probs["camera"], true, self.schema))
-        if "walk" in log_probs:
-            parts["walk_loss"] = (self.walk_weight, walk_error(log_probs["walk"], batch.walk))
-        if "second_buttons" in log_probs:
-            parts["second_loss"] = (1.0, -chosen(log_probs["second_buttons"], buttons))
-            parts["second_walk_loss"] = (self.walk_weight, walk_error(log_probs["second_walk"], batch.walk))
+        degrees = torch.from_numpy(batch.camera_deg).to(device).float()
+        parts: dict[str, tuple[float, Tensor]] = {}
+        for opinion in ("", "second_") if "second_buttons" in log_probs else ("",):
+            camera = log_probs[f"{opinion}camera"]
+            parts[f"{opinion}button_loss"] = (1.0, -chosen(log_probs[f"{opinion}buttons"], buttons))
+            parts[f"{opinion}camera_loss"] = (1.0, -chosen(camera, bins))
+            if self.mean_weight:
+                parts[f"{opinion}camera_mean_loss"] = (self.mean_weight, camera_error(camera, degrees, self.schema))
+            if "walk" in log_probs:
+                said = log_probs[f"{opinion}walk"]
+                parts[f"{opinion}walk_loss"] = (self.walk_weight, walk_error(said, batch.walk))
         means = {name: (value * weight).sum() / total for name, (_, value) in parts.items()}
         loss = torch.stack([factor * means[name] for name, (factor, _) in parts.items()]).sum()
         figures = {name: float(mean.detach()) for name, mean in means.items()}

@@ -81,6 +81,20 @@ def shares(degrees: Tensor, centres: Tensor) -> Tensor:
     return torch.minimum(up, down).clamp_min(0)
 
 
+def turn_bins(numbers: Tensor, centres: Sequence[float]) -> Tensor:
+    """What each bin has of the turns that alignment found, best first: numbers (B, T, NUMBERS) -> (B, T, KEPT, 2K)."""
+    return shares(turned_camera(numbers), numbers.new_tensor(centres)).flatten(-2)
+
+
+def turned_camera(numbers: Tensor) -> Tensor:
+    """The turns as pitch and yaw in degrees, (B, T, KEPT, 2): the view goes against the directions.
+
+    A yaw turns about the world's upright axis, which a camera that looks up or down sees as yaw and roll.
+    """
+    pitch, yaw, roll = (numbers[..., : 4 * KEPT].unflatten(-1, (KEPT, 4))[..., i] * TURN_UNIT_DEG for i in range(3))
+    return torch.stack([pitch, -yaw.sign() * torch.hypot(yaw, roll)], dim=-1)
+
+
 class Turns(nn.Module):
     """The camera's turn, as aligned: numbers (B, T, NUMBERS) -> features (B, T, 64), the best one's bins (B, T, 2K)."""
 
@@ -97,18 +111,9 @@ class Turns(nn.Module):
         )
 
     def forward(self, numbers: Tensor) -> tuple[Tensor, Tensor]:
-        bins = shares(self.camera(numbers), numbers.new_tensor(self.centres)).flatten(-2)  # (B, T, KEPT, 2K)
+        bins = turn_bins(numbers, self.centres)
         seen = torch.cat([numbers, bins.flatten(2)], dim=-1)
         return self.frames(seen.transpose(1, 2)).transpose(1, 2), bins[:, :, 0]
-
-    @staticmethod
-    def camera(numbers: Tensor) -> Tensor:
-        """The turns as pitch and yaw in degrees, (B, T, KEPT, 2): the view goes against the directions.
-
-        A yaw turns about the world's upright axis, which a camera that looks up or down sees as yaw and roll.
-        """
-        pitch, yaw, roll = (numbers[..., : 4 * KEPT].unflatten(-1, (KEPT, 4))[..., i] * TURN_UNIT_DEG for i in range(3))
-        return torch.stack([pitch, -yaw.sign() * torch.hypot(yaw, roll)], dim=-1)
 
 
 class Motion(nn.Module):

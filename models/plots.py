@@ -83,8 +83,10 @@ def _plot_curve(ax: Axes, curve: list[dict[str, Any]]) -> None:
         return
     minutes = [point["minutes"] for point in curve]
     for figure, title in HEADLINE[:3] + HEADLINE[5:6]:
-        values = [max(point["outside_menus"][figure] or 0.0, 0.0) for point in curve]
-        ax.plot(minutes, values, marker="o", label=title)
+        known = [point["outside_menus"][figure] for point in curve]
+        if any(value is not None for value in known):
+            values = [np.nan if value is None else max(value, 0.0) for value in known]
+            ax.plot(minutes, values, marker="o", label=title)
     ax.set_xscale("log", base=2)
     ax.set_xticks(minutes, [f"{m:g}" for m in minutes])
     ax.grid(alpha=0.3)

@@ -72,15 +72,17 @@ def log_probabilities(
 
 def weighed(said: Opinions, config: IDMConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """Log-probabilities of buttons (T, 20, 2) and camera (T, 2, 11), the second opinion counted by its shares."""
-    buttons = said["buttons"]
+    buttons, camera = said["buttons"], said["camera"]
     if config.opinion_shares:
         buttons = mean_opinion(buttons, said["second_buttons"], buttons.new_tensor(config.opinion_shares))
-    return buttons, said["camera"]
+    if config.camera_share:
+        camera = mean_opinion(camera, said["second_camera"], camera.new_tensor([config.camera_share]))
+    return buttons, camera
 
 
 @torch.inference_mode()
 def opinions(model: InverseDynamicsModel, frames: np.ndarray, length: int = LENGTH, stride: int = STRIDE) -> Opinions:
-    """All that the heads say about each frame, none weighed: "buttons", "camera" and, if any, "second_buttons"."""
+    """All that the heads say about each frame, none weighed: "buttons", "camera", "second_buttons" and so on if any."""
     if len(frames) == 0:
         raise ValueError("expected at least one frame to label, got none")
     is_small = model.config.front == "motion"
@@ -97,16 +99,18 @@ def opinions(model: InverseDynamicsModel, frames: np.ndarray, length: int = LENG
 def _turned_round(said: Opinions, schema: ActionSchema) -> Opinions:
     """What was said of the mirrored picture, of the picture itself."""
     order, signs = mirror_of(schema)
-    camera = said["camera"]
-    axes = [camera[:, axis].flip(-1) if sign < 0 else camera[:, axis] for axis, sign in enumerate(signs)]
-    turned = {name: value[:, order] for name, value in said.items() if name != "camera"}
-    return {**turned, "camera": torch.stack(axes, dim=1)}
+
+    def turned(camera: torch.Tensor) -> torch.Tensor:
+        axes = [camera[:, axis].flip(-1) if sign < 0 else camera[:, axis] for axis, sign in enumerate(signs)]
+        return torch.stack(axes, dim=1)
+
+    return {name: turned(one) if name.endswith("camera") else one[:, order] for name, one in said.items()}
 
 
 def _opinions(model: InverseDynamicsModel, inputs: list[np.ndarray], length: int, stride: int) -> Opinions:
     """Of frames (T, ...), and their maps if the model has some."""
     device = next(model.parameters()).device
-    names = ["buttons", "camera"] + ["second_buttons"] * (model.config.opinion_width > 0)
+    names = ["buttons", "camera"] + ["second_buttons", "second_camera"] * (model.config.opinion_width > 0)
     parts: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     found = windows(len(inputs[0]), length, stride)
     for first in range(0, len(found), WINDOWS_PER_BATCH):

@@ -9,7 +9,7 @@ from models.policy import PolicyConfig
 
 
 def idm_nano_cpu() -> IDMConfig:
-    """Ours, for a laptop: trains on two CPU cores within the hour. 2.4 M parameters, motion front end."""
+    """Ours, for a laptop: trains on two CPU cores within the hour. Motion front end, two members of 2.4 M each."""
     return IDMConfig(
         front="motion",
         both_ways=True,
@@ -24,6 +24,8 @@ def idm_nano_cpu() -> IDMConfig:
         change_price=0.75,
         opinion_width=80,
         opinion_memory=64,
+        members=2,
+        half_weights=True,
     )
 
 

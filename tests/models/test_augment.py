@@ -70,7 +70,20 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
     assert augment_batch(batch, None, seed=1, step=5) is batch
 
 
-@pytest.mark.parametrize("values", [{"hue": -0.1}, {"scale": 1.0}])
+def test_a_window_may_hold_several_clips() -> None:
+    """Within a clip all frames are drawn alike; clips differ, though their pictures are the same."""
+    batch = np.repeat(clip(1)[None], 6, axis=1)
+    first = augment_batch(batch, AugmentConfig(clip=2), seed=1, step=5)[0]
+    assert first.shape == batch.shape[1:]
+    for start in (0, 2, 4):
+        assert (first[start] == first[start + 1]).all()
+    assert (first[0] != first[2]).any()
+    assert (first[2] != first[4]).any()
+    whole = augment_batch(batch, AugmentConfig(), seed=1, step=5)[0]
+    assert (whole == whole[:1]).all()
+
+
+@pytest.mark.parametrize("values", [{"hue": -0.1}, {"scale": 1.0}, {"clip": 0}])
 def test_impossible_ranges_are_refused(values: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(values))):
         AugmentConfig(**values)

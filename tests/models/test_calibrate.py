@@ -83,11 +83,11 @@ def two_opinions(odds: dict[str, float], length: int = 60) -> tuple[InverseDynam
     """The first knows nothing, the second is sure of these buttons; forward, left and jump are always held."""
     torch.manual_seed(0)
     model = InverseDynamicsModel(replace(TINY, front="motion", both_ways=True, opinion_width=8)).eval()
-    for head in (model.pi_head["buttons"], model.second_head):
+    for head in (*model.pi_head.values(), *model.second_head.values()):
         nn.init.zeros_(head.linear_layer.weight)
         nn.init.zeros_(head.linear_layer.bias)
     for name, value in odds.items():
-        model.second_head.linear_layer.bias.data[2 * BUTTONS.index(name) + 1] = value
+        model.second_head["buttons"].linear_layer.bias.data[2 * BUTTONS.index(name) + 1] = value
     frames = np.zeros((length, 128, 128, 3), np.uint8)
     buttons = np.zeros((length, 20), bool)
     buttons[:, [BUTTONS.index(name) for name in ("forward", "left", "jump")]] = True
@@ -114,7 +114,18 @@ def test_shares_need_evidence_and_are_found_anew(tmp_path: Path) -> None:
         assert calibrate(model, [episode]).shares == shares
         model.save(tmp_path)
         assert InverseDynamicsModel.load(tmp_path).config.opinion_shares == model.config.opinion_shares
-        assert model.second_head.temperature == model.config.temperature
+        assert model.second_head["buttons"].temperature == model.config.temperature
+
+
+def test_the_camera_counts_by_a_share_of_its_own() -> None:
+    """The second says what was played, a still camera; the first knows nothing."""
+    model, episode = two_opinions({})
+    model.second_head["camera"].linear_layer.bias.data[[5, 16]] = 4.0
+    assert calibrate(model, [episode]).shares == {"camera": 0.75}
+    assert model.config.camera_share == 0.75
+    assert (predict_episode(model, episode.frames).camera_deg == 0).all()
+    model.second_head["camera"].linear_layer.bias.data[[5, 16]] = -4.0
+    assert calibrate(model, [episode]).shares == {}
 
 
 def test_no_known_action_is_an_error() -> None:

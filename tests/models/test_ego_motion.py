@@ -5,14 +5,19 @@ import numpy as np
 import pytest
 
 from models.ego_motion import (
+    JUDGED_AT,
     KEPT,
     NUMBERS,
     SIDE,
+    SIZES,
+    TRIALS,
     TURN_UNIT_DEG,
     TURNED_BY_MIRROR,
     VIEWS,
     EgoMotion,
     ego_motion,
+    misfit_map,
+    misfits_of_trials,
     pyramid,
 )
 
@@ -46,6 +51,14 @@ def test_a_turn_is_found_to_a_tenth_of_a_degree(degrees: tuple[float, ...], ligh
     motion = found(frame, (turned(frame, *degrees) * light).astype(np.uint8))
     np.testing.assert_allclose(motion.turns[0].degrees, degrees, atol=0.1)
     assert motion.turns[0].misfit < 0.4  # a blurred copy, and replicated pixels beyond the edge
+
+
+def test_all_trials_at_once_are_the_trials_one_by_one() -> None:
+    before, after = pyramid(world()), pyramid(turned(world(), 3, -6, 1))
+    maps = [misfit_map(before, after, turn, SIZES[0], JUDGED_AT[SIZES[0]]) for turn in TRIALS]
+    one_by_one = [(unexplained * weight).sum() / (weight.sum() + 1) for unexplained, weight in maps]
+    np.testing.assert_allclose(misfits_of_trials(before, after), one_by_one, atol=1e-5)
+    assert np.ptp(one_by_one) > 0.2
 
 
 def test_to_the_right_and_down_are_told_apart() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from models import recipes
 from models.action_schema import load_schema
@@ -15,6 +16,7 @@ from models.convert import convert
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.motion import GRID, MAPS
 from models.motion_encoder import frame_width
+from models.weights import model_digest
 from tests.models.golden import golden_numbers, golden_path
 
 TINY = IDMConfig(hidsize=16, attention_heads=2, timesteps=8, impala_chans=(2, 2, 2), conv3d_outchan=4)
@@ -185,8 +187,54 @@ def test_frames_beside_maps_are_told_how_to_become_half_size() -> None:
         model(TINY_MOTION)(frames(1, 2), maps)
 
 
-def test_impossible_configs_are_refused() -> None:
-    with pytest.raises(ValueError, match="attention_heads to divide hidsize 16, got 3"):
-        dataclasses.replace(TINY, attention_heads=3)
-    with pytest.raises(ValueError, match="front"):
-        dataclasses.replace(TINY, front="optical")
+def members(**changes: object) -> InverseDynamicsModel:
+    return model(dataclasses.replace(TINY_MOTION, members=2, opinion_width=4, **changes))
+
+
+def alone(of: InverseDynamicsModel) -> list[InverseDynamicsModel]:
+    """Each member as a model of its own."""
+    found = []
+    for start in ("", "others.0."):
+        tensors = {name.removeprefix(start): tensor for name, tensor in of.state_dict().items()}
+        one = InverseDynamicsModel(dataclasses.replace(of.config, members=1)).eval()
+        one.load_state_dict({name: tensors[name] for name in one.state_dict()})
+        found.append(one)
+    return found
+
+
+def test_members_are_heard_together_as_the_mean_of_their_logits() -> None:
+    both, x = members(), frames(2, 5)
+    with torch.no_grad():
+        said, apart = both(x), [one(x) for one in alone(both)]
+    for name, together in said.items():
+        mean = (apart[0][name] + apart[1][name]) / 2
+        expected = mean if name.endswith("walk") else mean.log_softmax(-1)
+        torch.testing.assert_close(together, expected, atol=1e-5, rtol=1e-5)
+        assert (apart[0][name] - apart[1][name]).abs().max() > 1e-2, f"{name}: two members that are one"
+
+
+def test_in_training_each_member_sees_windows_of_its_own() -> None:
+    both, x = members(), frames(4, 3)
+    both.train()
+    said = both(x)
+    assert said["buttons"].shape == (4, 3, 20, 2)
+    for windows, learns in ((slice(0, 2), both.net), (slice(2, 4), both.others[0].net)):
+        both.zero_grad()
+        both(x)["camera"][windows].sum().backward()
+        touched = {name for name, p in both.named_parameters() if p.grad is not None and p.grad.abs().any()}
+        start = "net." if learns is both.net else "others.0.net."
+        assert touched
+        assert all(name.startswith((start, start.replace("net.", "pi_head."))) for name in touched)
+
+
+def test_half_weights_are_half_the_size_and_loaded_as_float32(tmp_path: Path) -> None:
+    for half in (False, True):
+        members(half_weights=half).save(tmp_path / str(half))
+    whole, small = (tmp_path / str(half) / "weights.safetensors" for half in (False, True))
+    tensors = load_file(small)
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
+    assert sum(t.nbytes for t in load_file(whole).values()) == 2 * sum(t.nbytes for t in tensors.values())
+    again = InverseDynamicsModel.load(tmp_path / "True")
+    assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
+    again.save(tmp_path / "again")
+    assert model_digest(tmp_path / "again") == model_digest(tmp_path / "True"), "rounding twice changes nothing"

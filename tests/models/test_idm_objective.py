@@ -123,17 +123,24 @@ def test_a_second_opinion_has_lessons_of_its_own() -> None:
             sure = torch.log(torch.tensor([0.9, 0.1])).expand(*frames.shape[:2], 20, 2)
             return {
                 **super().forward(frames, maps),
+                "walk": torch.full((*frames.shape[:2], 4), 2.0),
                 "second_buttons": sure,
+                "second_camera": torch.log_softmax(torch.eye(11)[5], -1).expand(*frames.shape[:2], 2, 11),
                 "second_walk": torch.zeros(*frames.shape[:2], 4),
             }
 
     batch = next(RandomWindows([episode("w", 40, seed=1)], 16, 2, seed=0))
-    batch = replace(batch, walk=np.full((2, 16, 4), 2, np.float32), buttons=np.zeros_like(batch.buttons))
+    still = {"buttons": np.zeros_like(batch.buttons), "camera_deg": np.zeros_like(batch.camera_deg)}
+    batch = replace(batch, walk=np.full((2, 16, 4), 2, np.float32), **still)
     plain, _ = IDMObjective().loss(Uniform(), batch, "cpu")
-    loss, figures = IDMObjective(walk_weight=2.0).loss(Two(), batch, "cpu")
-    assert figures["second_loss"] == pytest.approx(-20 * np.log(0.9), rel=1e-4)
+    loss, figures = IDMObjective(mean_weight=0.5, walk_weight=2.0).loss(Two(), batch, "cpu")
+    camera = 2 * np.log((np.e + 10) / np.e)
+    assert figures["second_button_loss"] == pytest.approx(-20 * np.log(0.9), rel=1e-4)
+    assert figures["second_camera_loss"] == pytest.approx(camera, rel=1e-4)
+    assert figures["camera_mean_loss"] == pytest.approx(0, abs=1e-6)
+    assert figures["second_camera_mean_loss"] == pytest.approx(0, abs=1e-6)
     assert figures["second_walk_loss"] == pytest.approx(1.75)
-    assert float(loss - plain) == pytest.approx(-20 * np.log(0.9) + 3.5, rel=1e-4)
+    assert float(loss - plain) == pytest.approx(-20 * np.log(0.9) + camera + 3.5, rel=1e-4)
 
 
 def test_half_of_the_windows_are_mirrored_by_the_seed_of_the_step() -> None:

@@ -8,7 +8,17 @@ import torch
 from models.actions import MINECRAFT, bin_centres
 from models.ego_motion import TURN_UNIT_DEG
 from models.motion import GRID, NUMBERS, episode_maps, numbers_of, seen
-from models.motion_encoder import STEP_GAIN, Change, HideBlocks, MotionEncoder, OverTime, Turns, frame_width, shares
+from models.motion_encoder import (
+    STEP_GAIN,
+    Change,
+    HideBlocks,
+    MotionEncoder,
+    OverTime,
+    Turns,
+    frame_width,
+    shares,
+    turned_camera,
+)
 from tests.models.game import played
 from tests.models.test_ego_motion import turned, world
 
@@ -72,7 +82,7 @@ def test_turns_are_the_games_pitch_and_yaw() -> None:
     turn = looks_down @ cv2.Rodrigues(np.array([0, -right, 0]))[0] @ looks_down.T
     numbers = torch.zeros(1, 1, NUMBERS)
     numbers[..., :3] = torch.from_numpy(np.rad2deg(cv2.Rodrigues(turn)[0]).ravel() / TURN_UNIT_DEG)
-    pitch, yaw = Turns.camera(numbers)[0, 0, 0].tolist()
+    pitch, yaw = turned_camera(numbers)[0, 0, 0].tolist()
     assert (pitch, yaw) == (pytest.approx(0, abs=1e-4), pytest.approx(6, abs=1e-4))
 
 

@@ -17,44 +17,45 @@ from models.train_idm import pretrained_model
 from tests.models.game import played
 from tests.models.test_train_idm import TINY
 
+BINS = 2 * MINECRAFT.camera.bins
 WITH_SECOND = replace(TINY, front="motion", dilations=(2,), opinion_width=8)
 
 
 def model_of(**changes: object) -> InverseDynamicsModel:
     torch.manual_seed(0)
     model = InverseDynamicsModel(replace(WITH_SECOND, **changes)).eval()
-    for head in (model.pi_head["buttons"], model.second_head):
+    for head in (*model.pi_head.values(), *model.second_head.values()):
         torch.nn.init.normal_(head.linear_layer.weight)
     return model
 
 
 def test_it_hides_numbers_of_whole_windows_in_training_only() -> None:
     torch.manual_seed(0)
-    opinion, numbers = SecondOpinion(4, 0, (2,), 0.0), torch.ones(200, 3, NUMBERS)
+    opinion, numbers = SecondOpinion(4, 0, (2,), 0.0, MINECRAFT), torch.ones(200, 3, NUMBERS)
     shown = opinion.hide(numbers.transpose(1, 2))
     assert (shown == shown[..., :1]).all()
     assert (shown == 0).float().mean().item() == pytest.approx(NUMBERS_HIDDEN, abs=0.01)
     opinion.eval()
     assert torch.equal(opinion(numbers), opinion(numbers))
-    assert opinion(numbers).shape == (200, 3, 4)
+    assert opinion(numbers).shape == (200, 3, 4 + BINS)
 
 
 def test_it_remembers_the_whole_window_both_ways() -> None:
     torch.manual_seed(0)
     numbers = torch.zeros(1, 60, NUMBERS)
     for memory, remembers in ((0, False), (3, True)):
-        opinion = SecondOpinion(4, memory, (2,), 0.0).eval()
+        opinion = SecondOpinion(4, memory, (2,), 0.0, MINECRAFT).eval()
         said = opinion(numbers)
-        assert said.shape == (1, 60, 4 + 2 * memory) == (1, 60, opinion.width)
-        for changed, far in ((0, slice(30, None)), (59, slice(0, 30))):
+        assert said.shape == (1, 60, 4 + 2 * memory + BINS) == (1, 60, opinion.width)
+        for changed, far in ((0, slice(10, None)), (59, slice(0, 50))):
             other = numbers.clone()
             other[:, changed] = 1
-            assert (not torch.equal(opinion(other)[:, far], said[:, far])) == remembers
+            assert bool((opinion(other) - said)[:, far].abs().max() > 1e-5) == remembers
 
 
 def test_it_computes_in_float32_whatever_the_rest_does() -> None:
     torch.manual_seed(0)
-    opinion, numbers = SecondOpinion(4, 3, (2,), 0.0).eval(), torch.randn(1, 20, NUMBERS)
+    opinion, numbers = SecondOpinion(4, 3, (2,), 0.0, MINECRAFT).eval(), torch.randn(1, 20, NUMBERS)
     with torch.autocast("cpu", torch.bfloat16):
         said = opinion(numbers)
     assert said.dtype == torch.float32
@@ -100,6 +101,9 @@ def test_shares_weigh_the_two_by_button_in_labels() -> None:
     torch.testing.assert_close(mean, (1 - share) * first + share * second, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(both.exp().sum(-1), torch.ones(8, 20))
     assert torch.equal(camera, said["camera"])
+    camera = log_probabilities(model_of(camera_share=0.25), frames)[1]
+    mean = (0.75 * said["camera"] + 0.25 * said["second_camera"]).log_softmax(-1)
+    torch.testing.assert_close(camera, mean, atol=1e-5, rtol=1e-5)
     assert torch.equal(log_probabilities(model_of(), frames)[0], said["buttons"]), "no shares, no second opinion"
 
 
@@ -110,16 +114,22 @@ def test_it_is_asked_both_ways_and_left_becomes_right() -> None:
     straight = model(pictures, maps)["second_buttons"][0]
     round_maps = torch.from_numpy(mirrored_maps(maps.numpy()))
     turned = model(pictures.flip(3), round_maps)["second_buttons"][0][:, order]
-    said = opinions(model, frames[0].numpy())["second_buttons"]
+    found = opinions(model, frames[0].numpy())
+    said = found["second_buttons"]
     torch.testing.assert_close(said, ((straight + turned) / 2).log_softmax(-1), atol=1e-4, rtol=1e-4)
     assert (straight - turned).abs().max() > 0.1
+    straight, turned = (model(x, m)["second_camera"][0] for x, m in ((pictures, maps), (pictures.flip(3), round_maps)))
+    turned = torch.stack([turned[:, 0], turned[:, 1].flip(-1)], dim=1)
+    camera = ((straight + turned) / 2).log_softmax(-1)
+    torch.testing.assert_close(found["second_camera"], camera, atol=1e-4, rtol=1e-4)
 
 
 def test_the_two_learn_apart() -> None:
     frames, maps = seen(played(8))
     model = model_of(opinion_shares=(1.0,) * 20)
     said = model(frames, maps)
-    assert set(said) == {"buttons", "camera", "walk", "second_buttons", "second_walk"}
+    heads = {"buttons", "camera", "walk"}
+    assert set(said) == heads | {f"second_{name}" for name in heads}
     said["buttons"].sum().backward()
     assert all(p.grad is None for p in model.second.parameters())
 
@@ -139,7 +149,7 @@ def test_wrong_shares_are_an_error(shares: tuple[float, ...]) -> None:
         replace(WITH_SECOND, opinion_shares=shares)
 
 
-@pytest.mark.parametrize("field", [{"opinion_shares": (0.5,) * 20}, {"opinion_memory": 4}])
+@pytest.mark.parametrize("field", [{"opinion_shares": (0.5,) * 20}, {"camera_share": 0.5}, {"opinion_memory": 4}])
 def test_shares_or_memory_of_nothing_are_an_error(field: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=f"expected no {next(iter(field))} without a second opinion"):
         replace(WITH_SECOND, opinion_width=0, **field)

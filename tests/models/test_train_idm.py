@@ -93,6 +93,22 @@ def test_nothing_to_train_on_is_an_error() -> None:
         train_idm([], new_model(TINY, 0), config)
 
 
+def test_a_batch_that_members_cannot_share_is_refused() -> None:
+    config = IDMTrainConfig(learning_rate=1e-3, batch=3, window=16, max_steps=1)
+    model = new_model(replace(TINY, members=2), 0)
+    with pytest.raises(ValueError, match="1 workers of 2 members can share evenly, got 3; make it a multiple of 2"):
+        train_idm([episode("w", 16, seed=1)], model, config)
+
+
+def test_half_weights_are_rounded_when_training_ends() -> None:
+    """So that what is measured then is what will be loaded again."""
+    config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=1)
+    for half in (False, True):
+        model = new_model(replace(TINY, members=2, half_weights=half), 0)
+        train_idm([episode("w", 16, seed=1)], model, config)
+        assert all(torch.equal(p, p.half().float()) for p in model.parameters()) == half
+
+
 def test_a_game_that_cannot_be_mirrored_says_so_and_recipes_do_without() -> None:
     desktop = load_schema("desktop")
     with pytest.raises(ValueError, match="schema desktop: its pictures cannot be mirrored"):
