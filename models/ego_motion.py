@@ -69,9 +69,13 @@ class View:
         self.downward = (down * np.stack([-1 - y * y, x * y, x])).astype(np.float32)
         self.weight = cv2.resize(_overlay_weight(), (side, side), interpolation=cv2.INTER_AREA)
 
+    def moved(self, turn: np.ndarray) -> np.ndarray:
+        """(3, 3): the homography from pixels of the first picture to those of the second."""
+        return self.camera @ turn @ self.inverse
+
     def turned_back(self, image: Image, turn: np.ndarray, outside: float | None = None) -> Image:
         """The second picture as the first camera would have seen it; beyond its edge `outside`, or its last pixels."""
-        matrix = self.camera @ turn @ self.inverse
+        matrix = self.moved(turn)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (self.side, self.side)
         if outside is None:
@@ -99,11 +103,10 @@ TRIALS = [
 def _tried_at() -> tuple[Image, Image]:
     """x and y in the second picture of each pixel of the first, one trial below the other: (TRIALS * side, side)."""
     view = VIEWS[SIZES[0]]
-    rows, columns = np.indices((view.side, view.side))
-    here = np.stack([columns, rows, np.ones_like(rows)]).reshape(3, -1)
-    there = np.stack([view.camera @ turn @ view.inverse @ here for turn in TRIALS])
-    x, y = (there[:, i] / there[:, 2] for i in (0, 1))
-    return x.reshape(-1, view.side).astype(np.float32), y.reshape(-1, view.side).astype(np.float32)
+    here = np.indices((view.side, view.side))[::-1].transpose(1, 2, 0).astype(float)  # x and y
+    there = np.concatenate([cv2.perspectiveTransform(here, view.moved(turn)) for turn in TRIALS])
+    x, y = cv2.split(there.astype(np.float32))
+    return x, y
 
 
 TRIED_AT = _tried_at()

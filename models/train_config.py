@@ -38,7 +38,7 @@ class TrainConfig:
     clip_norm: float | None = None
     """Largest norm of the gradient; None for no clipping."""
     augment: AugmentConfig | None = None
-    """Augmentation, one draw per window; None for none."""
+    """Augmentation, one draw per clip (by default a whole window); None for none."""
     seed: int = 0
     """Seed of the order of windows and of the augmentation."""
     log_every: int = 10

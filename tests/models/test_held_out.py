@@ -41,12 +41,17 @@ def test_the_loss_is_that_of_buttons_and_camera_over_windows() -> None:
 
 
 def test_a_second_opinion_counts_by_its_shares_and_not_beside_the_first() -> None:
-    whole, shares = slice(0, LENGTH), (0.0, 1.0, 0.5)
-    apart = [sum(losses(model_of(), start + name, whole).mean() for name in HEADS) for start in ("", "second_")]
-    models = [model_of(opinion_shares=(share,) * 20, camera_share=share) for share in shares]
-    found = [idm_loss(model, [episode()], LENGTH) for model in models]
-    assert found[:2] == pytest.approx(apart, rel=1e-4)
-    assert found[2] < sum(apart) / 2, "log-probabilities are concave"
+    apart = {f"{o}{n}": losses(model_of(), f"{o}{n}", slice(0, LENGTH)).mean() for o in ("", "second_") for n in HEADS}
+
+    def found(buttons: float, camera: float) -> float:
+        return idm_loss(model_of(opinion_shares=(buttons,) * 20, camera_share=camera), [episode()], LENGTH)
+
+    for buttons, of_buttons in ((0.0, apart["buttons"]), (1.0, apart["second_buttons"])):
+        for camera, of_camera in ((0.0, apart["camera"]), (1.0, apart["second_camera"])):
+            assert found(buttons, camera) == pytest.approx(of_buttons + of_camera, rel=1e-4)
+    buttons_mean, camera_mean = ((apart[name] + apart[f"second_{name}"]) / 2 for name in HEADS)
+    assert found(0.5, 0.0) < buttons_mean + apart["camera"], "log-probabilities are concave"
+    assert found(0.0, 0.5) < apart["buttons"] + camera_mean
 
 
 def test_frames_without_a_known_action_do_not_count() -> None:

@@ -130,6 +130,12 @@ def test_lastlayer_is_discarded_as_released_unless_asked_for() -> None:
         assert not torch.allclose(used(x)["buttons"], before_used)
 
 
+def test_the_motion_front_holds_no_lastlayer_that_is_not_used() -> None:
+    used = dataclasses.replace(TINY_MOTION, use_lastlayer=True)
+    for config, holds in ((TINY, True), (TINY_MOTION, False), (used, True)):
+        assert any("lastlayer" in name for name in model(config).state_dict()) == holds
+
+
 def test_parameters_that_do_nothing_take_no_gradient() -> None:
     """A distributed trainer stops at parameters that never get a gradient, so these must not ask for one."""
     for config in (TINY, TINY_MOTION, dataclasses.replace(TINY, use_lastlayer=True)):

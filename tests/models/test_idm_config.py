@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tests.models.test_idm import TINY
+from tests.models.test_idm import TINY, TINY_MOTION
 
 
 def test_impossible_configs_are_refused() -> None:
@@ -14,3 +14,6 @@ def test_impossible_configs_are_refused() -> None:
         dataclasses.replace(TINY, front="optical")
     with pytest.raises(ValueError, match="expected 1 or more members, got 0"):
         dataclasses.replace(TINY, members=0)
+    for share in (-0.1, 1.5):
+        with pytest.raises(ValueError, match=f"expected a camera_share from 0 to 1, got {share}"):
+            dataclasses.replace(TINY_MOTION, opinion_width=4, camera_share=share)

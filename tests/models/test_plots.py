@@ -4,10 +4,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from matplotlib.figure import Figure
 from PIL import Image
 
 from models.evaluate import compare, write_report
-from models.plots import plot_history
+from models.plots import _plot_curve, plot_history
 from tests.models.test_evaluate import guess, played
 
 
@@ -42,6 +43,17 @@ def test_a_curve_is_drawn_into_the_report(tmp_path: Path) -> None:
     write_report(report, tmp_path / "with.json", curve)
     pictures = [cv2.imread(str(tmp_path / f"{name}.png")) for name in ("without", "with")]
     assert (pictures[0] != pictures[1]).any(axis=(1, 2)).sum() > 100, "rows of the picture that the curve changed"
+
+
+def test_a_figure_that_no_point_of_a_curve_has_is_not_drawn_as_zero() -> None:
+    known = {"camera_r2_pitch": 0.9, "camera_r2_yaw": None, "joint_accuracy": 0.5, "event_f1_pooled": None}
+    later = known | {"event_f1_pooled": 0.25}
+    ax = Figure().subplots()
+    _plot_curve(ax, [{"minutes": m, "outside_menus": figures} for m, figures in ((5, known), (10, later))])
+    drawn = {line.get_label(): list(line.get_ydata()) for line in ax.get_lines()}
+    assert set(drawn) == {"pitch R2", "all keys right", "event F1, pooled"}
+    assert np.isnan(drawn["event F1, pooled"][0])
+    assert drawn["event F1, pooled"][1] == 0.25
 
 
 def test_a_history_becomes_a_picture(tmp_path: Path) -> None:

@@ -137,8 +137,10 @@ def test_the_two_learn_apart() -> None:
 def test_weights_that_were_calibrated_are_trained_on(tmp_path: Path) -> None:
     """Their shares and temperature are no other architecture, and stay until they are fitted anew."""
     shares = (0.5,) * 20
-    model_of(opinion_shares=shares, temperature=2.0).save(tmp_path)
-    assert pretrained_model(WITH_SECOND, tmp_path).config.opinion_shares == shares
+    model_of(opinion_shares=shares, camera_share=0.25, temperature=2.0).save(tmp_path)
+    config = pretrained_model(WITH_SECOND, tmp_path).config
+    assert (config.opinion_shares, config.camera_share, config.temperature) == (shares, 0.25, 2.0)
+    assert config.uncalibrated == WITH_SECOND
     with pytest.raises(ValueError, match=r"opinion_width 4.*got opinion_width 8"):
         pretrained_model(replace(WITH_SECOND, opinion_width=4), tmp_path)
 
