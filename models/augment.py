@@ -109,16 +109,17 @@ def geometry_matrix(augmentation: Augmentation, size_px: int) -> np.ndarray:
 
 def apply(frames: np.ndarray, augmentation: Augmentation) -> np.ndarray:
     """Augment a clip uint8 (T, S, S, 3); a new array of the same shape."""
-    luminance = float(frames.mean(axis=(0, 1, 2)) @ _TO_YIQ[0])
-    colour, geometry = colour_matrix(augmentation, luminance), geometry_matrix(augmentation, frames.shape[1])
-    still = np.array_equal(geometry, np.eye(2, 3))
-    size = (frames.shape[2], frames.shape[1])
-    result = np.empty_like(frames)
-    for i, frame in enumerate(frames):
-        if not still:
-            frame = cv2.warpAffine(frame, geometry, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        result[i] = cv2.transform(frame, colour)
-    return result
+    rows = frames.reshape(-1, *frames.shape[2:])  # all frames below one another, one call for all
+    luminance = float(cv2.mean(rows)[:3] @ _TO_YIQ[0])
+    geometry = geometry_matrix(augmentation, frames.shape[1])
+    if not np.array_equal(geometry, np.eye(2, 3)):
+        rows = np.concatenate([_moved(frame, geometry) for frame in frames])
+    return cv2.transform(rows, colour_matrix(augmentation, luminance)).reshape(frames.shape)
+
+
+def _moved(frame: np.ndarray, geometry: np.ndarray) -> np.ndarray:
+    size = (frame.shape[1], frame.shape[0])
+    return cv2.warpAffine(frame, geometry, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def augment_batch(frames: np.ndarray, config: AugmentConfig | None, seed: int, step: int) -> np.ndarray:

@@ -5,7 +5,7 @@ source started from that position continues as if it had never stopped.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,9 @@ class Batch:
     """bool (B, T): True on the frame at which an episode starts, so that no memory crosses from the one before."""
     maps: np.ndarray | None = None
     walk: np.ndarray | None = None
+    gui_open: np.ndarray | None = None
+    number: np.ndarray | None = None
+    """int (B,): which windows of the whole batch these are, where several workers share it; None for all."""
 
 
 def _check_source(episodes: Sequence[Episode], length: int, batch: int) -> None:
@@ -41,8 +44,9 @@ def take_window(episode: Episode, rows: np.ndarray, length: int) -> Batch:
     weight = episode.weight[padded].astype(np.float32)
     weight[len(rows) :] = 0.0
     first = np.zeros(length, dtype=bool)
-    maps, walk = (None if known is None else known[padded] for known in (episode.maps, episode.walk))
-    return Batch(episode.frames[padded], episode.buttons[padded], episode.camera_deg[padded], weight, first, maps, walk)
+    maps, walk, gui_open = (None if x is None else x[padded] for x in (episode.maps, episode.walk, episode.gui_open))
+    action = episode.buttons[padded], episode.camera_deg[padded]
+    return Batch(episode.frames[padded], *action, weight, first, maps, walk, gui_open)
 
 
 def stack(windows: Sequence[Batch]) -> Batch:
@@ -84,7 +88,8 @@ class RandomWindows:
         start = self.position * self.batch
         chosen = [self._window(start + i) for i in self._mine]
         self.position += 1
-        return stack([take_window(self.episodes[e], rows, self.length) for e, rows in chosen])
+        windows = stack([take_window(self.episodes[e], rows, self.length) for e, rows in chosen])
+        return replace(windows, number=np.array(self._mine))
 
     def _window(self, number: int) -> tuple[int, np.ndarray]:
         """Window `number` of the endless sequence of epochs, as (episode index, rows)."""

@@ -22,9 +22,9 @@ from torch import Tensor
 from models.actions import ActionSchema, camera_to_bins, mirror_of
 from models.backbone import CategoricalHead
 from models.dataset import Episode, check_schema, load_usable, split_by_world
-from models.idm import IDMConfig, InverseDynamicsModel
+from models.idm import InverseDynamicsModel
 from models.metrics import calibration_error
-from models.predict import Opinions, chosen_buttons, opinions, weighed
+from models.predict import Opinions, chosen_buttons, opinions, play, weighed
 from models.second_opinion import mean_opinion
 
 TEMPERATURES = np.geomspace(0.25, 8.0, 241)
@@ -69,7 +69,7 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
     if model.config.opinion_width:
         shares, camera = best_shares(model.config.schema, episodes, said)
         model.config = replace(model.config, opinion_shares=tuple(shares.tolist()), camera_share=camera)
-    heads, correct = _predictions(model.config, episodes, said)
+    heads, correct = _predictions(model, episodes, said)
     losses = [_cross_entropy(_confidence(heads, factor), correct) for factor in TEMPERATURES]
     factor = float(TEMPERATURES[int(np.argmin(losses))])
     before, after = (calibration_error(_confidence(heads, f), correct) for f in (1.0, factor))
@@ -96,7 +96,8 @@ def best_shares(schema: ActionSchema, episodes: Sequence[Episode], said: Sequenc
         played = {"buttons": episode.buttons, "camera": camera_to_bins(episode.camera_deg, schema)}
         known = torch.from_numpy(episode.weight > 0)
         for name, options in played.items():
-            found = _losses(heads[name], heads[f"second_{name}"], torch.from_numpy(options).long())
+            when = play(heads) if name == "camera" else torch.ones(1)
+            found = _losses(heads[name], heads[f"second_{name}"], torch.from_numpy(options).long(), when)
             losses[name] += found[:, known].sum(1)
     buttons, camera = losses["buttons"], losses["camera"].sum(-1)
     buttons[1:] += EVIDENCE
@@ -106,23 +107,24 @@ def best_shares(schema: ActionSchema, episodes: Sequence[Episode], said: Sequenc
     return torch.tensor(SHARES)[buttons.argmin(0)], SHARES[int(camera.argmin())]
 
 
-def _losses(first: Tensor, second: Tensor, played: Tensor) -> Tensor:
-    """Negative log-likelihood of what was played, for each of `SHARES`: (T, heads, options) -> (SHARES, T, heads)."""
-    both = [mean_opinion(first, second, first.new_full((1,), share)) for share in SHARES]
+def _losses(first: Tensor, second: Tensor, played: Tensor, when: Tensor) -> Tensor:
+    """Negative log-likelihood of what was played, for each of `SHARES`: (T, heads, options) -> (SHARES, T, heads).
+    The second opinion counts in so far as `when` says, (1,) or (T, 1)."""
+    both = [mean_opinion(first, second, share * when) for share in SHARES]
     return -torch.stack(both).gather(-1, played.expand(len(SHARES), -1, -1)[..., None])[..., 0]
 
 
 def _predictions(
-    config: IDMConfig, episodes: Sequence[Episode], said: Sequence[Opinions]
+    model: InverseDynamicsModel, episodes: Sequence[Episode], said: Sequence[Opinions]
 ) -> tuple[list[_Heads], np.ndarray]:
     """Buttons and camera of the known frames, and whether the whole label is right."""
     buttons, camera, pressed, bins, correct = [], [], [], [], []
     for episode, heads_said in zip(episodes, said, strict=True):
         known = episode.weight > 0
-        log_buttons, log_camera = weighed(heads_said, config)
+        log_buttons, log_camera = weighed(heads_said, model)
         buttons.append(log_buttons[known])
         camera.append(log_camera[known])
-        pressed.append(chosen_buttons(log_buttons, config)[known])
+        pressed.append(chosen_buttons(log_buttons, model.config)[known])
         bins.append(log_camera[known].argmax(-1).numpy())
         right = (pressed[-1] == episode.buttons[known]).all(-1)
         correct.append(right & (bins[-1] == camera_to_bins(episode.camera_deg[known], episode.schema)).all(-1))

@@ -4,7 +4,9 @@
 
 A part takes whole recordings, world by world in an order drawn from the seed, and the beginning of the one that
 overshoots; each part holds the one before. All parts train for the same number of steps, so that the curve shows data
-and not compute. `curve.json` goes to `models.evaluate --curve`; a point that is there already is not trained again.
+and not compute, and where the recipe has several members (`IDMConfig.members`), one alone, on its share of the batch:
+what data changes shows in one as it does in all. `curve.json` goes to `models.evaluate --curve`; a point that is there
+already is not trained again.
 """
 
 import argparse
@@ -47,8 +49,9 @@ def measure(
 ) -> dict[str, Any]:
     """One point: train on a part, test on the held-out worlds."""
     schema, steps = training[0].schema, options.max_steps
-    model_config, config = configure(options.recipe, seed=options.seed, max_steps=steps, schema=schema)
-    config = replace(config, max_seconds=options.max_seconds)
+    recipe, config = configure(options.recipe, seed=options.seed, max_steps=steps, schema=schema)
+    model_config, epochs = replace(recipe, members=1), config.epochs and config.epochs / recipe.members
+    config = replace(config, max_seconds=options.max_seconds, batch=config.batch // recipe.members, epochs=epochs)
     chosen, model = subset(training, minutes, options.seed), new_model(model_config, options.seed)
     with progress_bar(f"{minutes:g} minutes") as progress:
         folder = options.out / f"{minutes:g}"

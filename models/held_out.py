@@ -98,7 +98,7 @@ def idm_loss(model: InverseDynamicsModel, episodes: Sequence[Episode], window: i
 def _idm_losses(model: InverseDynamicsModel, episode: Episode, rows: np.ndarray) -> np.ndarray:
     """Negative log-likelihood (T,) of the actions in one window."""
     frames = torch.from_numpy(np.asarray(episode.frames[rows])[None]).to(next(model.parameters()).device)
-    buttons, camera = weighed({name: said[0].float().cpu() for name, said in model(frames).items()}, model.config)
+    buttons, camera = weighed({name: said[0].float().cpu() for name, said in model(frames).items()}, model)
     bins = camera_to_bins(episode.camera_deg[rows], model.config.schema)
     true_buttons, true_bins = (torch.from_numpy(true).long() for true in (episode.buttons[rows], bins))
     return -(chosen(buttons, true_buttons) + chosen(camera, true_bins)).numpy()

@@ -21,6 +21,8 @@ from torch.nn import functional as F
 
 from models.attention import Transformer
 from models.backbone import CategoricalHead, ImageEncoder, NormLayer, check_frames, dense
+from models.compact import packed, unpacked
+from models.dropout import Dropout
 from models.idm_config import IDMConfig
 from models.motion import HALF, numbers_of, seen
 from models.motion_encoder import MotionEncoder, frame_width
@@ -31,8 +33,10 @@ from models.weights import config_from_dict, config_to_dict, load_model, load_st
 __all__ = ["KIND", "IDMConfig", "InverseActionNet", "InverseDynamicsModel"]
 
 KIND = "idm"
-WALKS = ("walk", "second_walk")
+BESIDE = ("walk", "second_walk", "menu")
 """What is said beside log-probabilities."""
+RARELY = -4.0
+"""Log odds of a menu before anything is learned."""
 
 
 class InverseActionNet(nn.Module):
@@ -73,7 +77,7 @@ class InverseActionNet(nn.Module):
             last = dense(config.hidsize, config.hidsize, normed=config.group_norm_groups is not None)
             self.lastlayer = last.requires_grad_(config.use_lastlayer)
         self.final_ln = nn.LayerNorm(config.hidsize)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.front = config.front
         self.width = config.hidsize + (frame_width(config.schema) if config.front == "motion" else 0)
 
@@ -106,9 +110,13 @@ class InverseActionNet(nn.Module):
 class InverseDynamicsModel(nn.Module):
     """The IDM. `InverseDynamicsModel(config)` is random; `InverseDynamicsModel.load(directory)` reads a saved one."""
 
+    habits: Tensor
+    """(2, K, K) of `models.habits`, zeros until training finds them; only where `camera_habit` asks for it."""
+
     def __init__(self, config: IDMConfig):
         super().__init__()
         self.config = config
+        self.members = config.members
         self.net = InverseActionNet(config)
         if config.front == "motion":
             self.walk_head = nn.Linear(self.net.width, len(UNITS))
@@ -119,21 +127,31 @@ class InverseDynamicsModel(nn.Module):
             )
             self.second_walk_head = nn.Linear(self.second.width, len(UNITS))
             self.second_head = nn.ModuleDict(_heads(self.second.width, config))
-        alone = replace(config, members=1)
+            self.menu_head = nn.Linear(self.net.width, 1)
+            nn.init.zeros_(self.menu_head.weight)
+            nn.init.constant_(self.menu_head.bias, RARELY)
+        if config.camera_habit:
+            self.register_buffer("habits", torch.zeros(2, config.n_camera_bins, config.n_camera_bins))
+        alone = replace(config, members=1, camera_habit=0.0)
         self.others = nn.ModuleList(InverseDynamicsModel(alone) for _ in range(config.members - 1))
 
-    def forward(self, frames: Tensor, maps: Tensor | None = None) -> dict[str, Tensor]:
+    def forward(
+        self, frames: Tensor, maps: Tensor | None = None, numbers: Sequence[int] | None = None
+    ) -> dict[str, Tensor]:
         """Log-probabilities of each frame's action, from the whole window.
 
         Args:
             frames: uint8 (B, T, 128, 128, 3) RGB, one continuous 20 Hz window per row; beside maps at half size
-                (`models.motion.half_size`). In training, `members` divides B.
+                (`models.motion.half_size`).
             maps: their motion (`models.motion.motion_maps`) if computed ahead; the front "conv3d" has none.
+            numbers: (B,) the windows' numbers in the whole batch, if there is more of it; in training window i is for
+                member i modulo `members` alone.
 
         Returns:
             {"buttons": (B, T, 20, 2), last axis released and pressed; "camera": (B, T, 2, 11), pitch then yaw}. The
             front "motion" also says how the player moves, "walk": (B, T, 4) (`models.walk`), no probability. A second
-            opinion stands beside them, each name with "second_"; `models.predict` weighs the two.
+            opinion stands beside them, each name with "second_", and the log odds that a menu is open, "menu":
+            (B, T, 1); `models.predict` weighs the two.
         """
         if maps is None:
             check_frames(frames)
@@ -141,13 +159,14 @@ class InverseDynamicsModel(nn.Module):
                 frames, maps = seen(frames)
         else:
             check_frames(frames, HALF, "beside motion maps, frames come through models.motion.half_size")
-        inputs = [frames] if maps is None else [frames, maps]
         members = cast(list[Self], [self, *self.others])
         if not self.training:
-            return _mean([member._say(*inputs) for member in members])
-        parts = zip(*(x.chunk(len(members)) for x in inputs), strict=True)
-        said = [member._say(*part) for member, part in zip(members, parts, strict=True)]
-        return {name: torch.cat([one[name] for one in said]) for name in said[0]}
+            return mean_said([member._say(frames, maps) for member in members])
+        turns = torch.as_tensor(range(len(frames)) if numbers is None else numbers) % len(members)
+        mine = {i: turns == i for i in turns.unique().tolist()}
+        said = [members[i]._say(frames[rows], None if maps is None else maps[rows]) for i, rows in mine.items()]
+        order = torch.cat([rows.nonzero()[:, 0] for rows in mine.values()]).argsort()
+        return {name: torch.cat([one[name] for one in said])[order] for name in said[0]}
 
     def _say(self, frames: Tensor, maps: Tensor | None = None) -> dict[str, Tensor]:
         """What this member says by itself."""
@@ -159,6 +178,7 @@ class InverseDynamicsModel(nn.Module):
             second = self.second(numbers_of(maps).to(self.second.mix.weight))
             found |= {f"second_{name}": head(second) for name, head in self.second_head.items()}
             found["second_walk"] = self.second_walk_head(second)
+            found["menu"] = self.menu_head(latent)
         return found
 
     def _latent(self, frames: Tensor, maps: Tensor | None) -> Tensor:
@@ -175,14 +195,12 @@ class InverseDynamicsModel(nn.Module):
         values, tensors = load_model(directory, KIND)
         with torch.device("meta"):
             model = cls(config_from_dict(IDMConfig, values, directory))
-        load_strict(model, tensors, directory)
+        load_strict(model, unpacked(tensors, directory), directory)
         return model.eval()
 
     def save(self, directory: str | Path) -> None:
         """Write `model.json` and `weights.safetensors`."""
-        tensors = self.state_dict()
-        if self.config.half_weights:
-            tensors = {name: tensor.half() for name, tensor in tensors.items()}
+        tensors = packed(self.state_dict(), self.config.weight_bits)
         save_model(directory, KIND, config_to_dict(self.config), tensors)
 
 
@@ -194,9 +212,9 @@ def _heads(width: int, config: IDMConfig) -> dict[str, nn.Module]:
     }
 
 
-def _mean(said: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """What several say together: the mean of logits, as log-probabilities, and of walks."""
+def mean_said(said: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """What several say together: the mean of logits, as log-probabilities, and of what stands beside them."""
     if len(said) == 1:
         return said[0]
     means = {name: torch.stack([one[name] for one in said]).mean(0) for name in said[0]}
-    return {name: mean if name in WALKS else mean.log_softmax(-1) for name, mean in means.items()}
+    return {name: mean if name in BESIDE else mean.log_softmax(-1) for name, mean in means.items()}

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from models.actions import MINECRAFT, ActionSchema, mirror_of
 from models.attention import MaskStyle, check_memory
 from models.backbone import Norms, check_temperature
+from models.compact import BITS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +73,16 @@ class IDMConfig:
     """In labels and their confidence, how much the second opinion counts for each button, 0 to 1; () is 0 for all,
     until `models.calibrate` knows better. Neither training nor `forward` knows of it."""
     camera_share: float = 0.0
-    """The same, for the camera."""
+    """The same, for the camera, where no menu is open: a cursor is no turn."""
+    camera_habit: float = 0.0
+    """In labels and their confidence, how much it counts how players turn from one frame to the next
+    (`models.habits`, learned from the recordings of the training), 0 to 1."""
     members: int = 1
     """Networks of this form that learn apart and are heard together, as the mean of their logits; 1 in the release.
     In training each sees windows of its own: a batch is shared out among them. Labelling asks them all, and what takes
     its time, the motion maps, is the same for all."""
-    half_weights: bool = False
-    """Save the weights in half precision (float16): half the size. They are loaded as float32."""
+    weight_bits: int = 32
+    """Bits of a saved weight, 32, 16 or 8 (`models.compact`). They are loaded as float32."""
     schema: ActionSchema = MINECRAFT
     """The game's action space, whole: what the outputs mean."""
     n_buttons: int = field(init=False)
@@ -108,10 +112,13 @@ class IDMConfig:
                 raise ValueError(f"expected no {name} without a second opinion; set opinion_width or leave it out")
         if len(self.opinion_shares) not in (0, self.n_buttons) or not all(0 <= s <= 1 for s in self.opinion_shares):
             raise ValueError(f"expected {self.n_buttons} opinion_shares from 0 to 1 or none, got {self.opinion_shares}")
-        if not 0 <= self.camera_share <= 1:
-            raise ValueError(f"expected a camera_share from 0 to 1, got {self.camera_share}")
+        for name in ("camera_share", "camera_habit"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"expected a {name} from 0 to 1, got {getattr(self, name)}")
         if self.members < 1:
             raise ValueError(f"expected 1 or more members, got {self.members}")
+        if self.weight_bits not in BITS:
+            raise ValueError(f"expected weight_bits, one of {', '.join(map(str, BITS))}; got {self.weight_bits}")
         if not 0 <= self.change_price < math.inf:
             raise ValueError(f"expected a change_price of 0 or more, got {self.change_price}")
 

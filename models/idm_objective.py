@@ -62,7 +62,7 @@ class IDMObjective:
         bins = torch.from_numpy(found).to(device).long()
         weight = torch.from_numpy(batch.weight).to(device)
         maps = None if batch.maps is None else torch.from_numpy(batch.maps).to(device)
-        log_probs = model(torch.from_numpy(batch.frames).to(device), maps)
+        log_probs = model(torch.from_numpy(batch.frames).to(device), maps, batch.number)
         total = weight.sum().clamp_min(1e-6)
         degrees = torch.from_numpy(batch.camera_deg).to(device).float()
         parts: dict[str, tuple[float, Tensor]] = {}
@@ -75,6 +75,8 @@ class IDMObjective:
             if "walk" in log_probs:
                 said = log_probs[f"{opinion}walk"]
                 parts[f"{opinion}walk_loss"] = (self.walk_weight, walk_error(said, batch.walk))
+        if "menu" in log_probs:
+            parts["menu_loss"] = (1.0, menu_error(log_probs["menu"], batch.gui_open))
         means = {name: (value * weight).sum() / total for name, (_, value) in parts.items()}
         loss = torch.stack([factor * means[name] for name, (factor, _) in parts.items()]).sum()
         figures = {name: float(mean.detach()) for name, mean in means.items()}
@@ -112,3 +114,11 @@ def walk_error(said: Tensor, walk: np.ndarray | None) -> Tensor:
     known = true.isfinite()
     error = F.smooth_l1_loss(said.float(), true.nan_to_num(), beta=0.5, reduction="none")
     return (error * known).mean(-1)
+
+
+def menu_error(log_odds: Tensor, gui_open: np.ndarray | None) -> Tensor:
+    """Negative log-likelihood that a menu is open or not, log odds (B, T, 1) -> (B, T); 0 where nobody knows."""
+    if gui_open is None:
+        return 0 * log_odds[..., 0]
+    true = torch.from_numpy(gui_open).to(log_odds.device)
+    return F.binary_cross_entropy_with_logits(log_odds[..., 0].float(), true.float(), reduction="none")

@@ -45,8 +45,8 @@ class Workers:
             raise ValueError(f"expected a batch that {self.size} workers can share evenly, got {batch}; change either")
         return range(self.rank, batch, self.size)
 
-    def wrapped(self, model: nn.Module) -> nn.Module:
-        """The model to call in training."""
+    def wrapped(self, model: nn.Module, in_parts: bool = False) -> nn.Module:
+        """The model to call in training; `in_parts` if a call may use only some of its weights."""
         return model
 
     def total(self, values: Sequence[float]) -> list[float]:
@@ -84,8 +84,10 @@ class Distributed(Workers):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
         self._device = device
 
-    def wrapped(self, model: nn.Module) -> nn.Module:
-        return DistributedDataParallel(model)
+    def wrapped(self, model: nn.Module, in_parts: bool = False) -> nn.Module:
+        return DistributedDataParallel(
+            model, broadcast_buffers=False, find_unused_parameters=in_parts, gradient_as_bucket_view=True
+        )
 
     def total(self, values: Sequence[float]) -> list[float]:
         summed = torch.tensor(values, dtype=torch.float64, device=self._device)

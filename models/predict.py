@@ -13,7 +13,8 @@ import torch
 from models.action_schema import ActionSchema
 from models.actions import bin_centres, bins_to_camera, mirror_of
 from models.chain import best_path
-from models.idm import IDMConfig, InverseDynamicsModel
+from models.habits import steadied
+from models.idm import IDMConfig, InverseDynamicsModel, mean_said
 from models.motion import episode_maps, half_size, mirrored_maps
 from models.parallel import one_thread
 from models.second_opinion import mean_opinion
@@ -67,17 +68,26 @@ def log_probabilities(
     model: InverseDynamicsModel, frames: np.ndarray, length: int = LENGTH, stride: int = STRIDE
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """What the model says about each frame, on the CPU: float32 (T, 20, 2) and (T, 2, 11). As `predict_episode`."""
-    return weighed(opinions(model, frames, length, stride), model.config)
+    return weighed(opinions(model, frames, length, stride), model)
 
 
-def weighed(said: Opinions, config: IDMConfig) -> tuple[torch.Tensor, torch.Tensor]:
-    """Log-probabilities of buttons (T, 20, 2) and camera (T, 2, 11), the second opinion counted by its shares."""
-    buttons, camera = said["buttons"], said["camera"]
+def weighed(said: Opinions, model: InverseDynamicsModel) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities of buttons (T, 20, 2) and camera (T, 2, 11) of one clip, the second opinion counted by its
+    shares, the camera in the light of its neighbours. No temperature changes what is likeliest."""
+    buttons, camera, config = said["buttons"], said["camera"], model.config
     if config.opinion_shares:
         buttons = mean_opinion(buttons, said["second_buttons"], buttons.new_tensor(config.opinion_shares))
     if config.camera_share:
-        camera = mean_opinion(camera, said["second_camera"], camera.new_tensor([config.camera_share]))
+        camera = mean_opinion(camera, said["second_camera"], config.camera_share * play(said))
+    if config.camera_habit:
+        steady = steadied((config.temperature * camera).numpy(), model.habits.cpu().numpy(), config.camera_habit)
+        camera = (torch.from_numpy(steady) / config.temperature).log_softmax(-1)
     return buttons, camera
+
+
+def play(said: Opinions) -> torch.Tensor:
+    """How likely it is that no menu is open, (T, 1)."""
+    return torch.sigmoid(-said["menu"])
 
 
 @torch.inference_mode()
@@ -93,7 +103,7 @@ def opinions(model: InverseDynamicsModel, frames: np.ndarray, length: int = LENG
             return straight
         mirrored = [inputs[0][:, :, ::-1], *map(mirrored_maps, inputs[1:])]
         turned = _turned_round(_opinions(model, mirrored, length, stride), model.config.schema)
-    return {name: ((straight[name] + turned[name]) / 2).log_softmax(-1) for name in straight}
+    return mean_said([straight, turned])
 
 
 def _turned_round(said: Opinions, schema: ActionSchema) -> Opinions:
@@ -104,13 +114,16 @@ def _turned_round(said: Opinions, schema: ActionSchema) -> Opinions:
         axes = [camera[:, axis].flip(-1) if sign < 0 else camera[:, axis] for axis, sign in enumerate(signs)]
         return torch.stack(axes, dim=1)
 
-    return {name: turned(one) if name.endswith("camera") else one[:, order] for name, one in said.items()}
+    def of(name: str, one: torch.Tensor) -> torch.Tensor:
+        return turned(one) if name.endswith("camera") else one[:, order] if name.endswith("buttons") else one
+
+    return {name: of(name, one) for name, one in said.items()}
 
 
 def _opinions(model: InverseDynamicsModel, inputs: list[np.ndarray], length: int, stride: int) -> Opinions:
     """Of frames (T, ...), and their maps if the model has some."""
     device = next(model.parameters()).device
-    names = ["buttons", "camera"] + ["second_buttons", "second_camera"] * (model.config.opinion_width > 0)
+    names = ["buttons", "camera"] + ["second_buttons", "second_camera", "menu"] * (model.config.opinion_width > 0)
     parts: dict[str, list[torch.Tensor]] = {name: [] for name in names}
     found = windows(len(inputs[0]), length, stride)
     for first in range(0, len(found), WINDOWS_PER_BATCH):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from models.action_schema import ActionSchema
 from models.actions import bin_centres
+from models.dropout import Dropout
 from models.ego_motion import KEPT
 from models.motion import NUMBERS
 from models.motion_encoder import OverTime, turn_bins
@@ -41,7 +42,7 @@ class SecondOpinion(nn.Module):
         self.mix = nn.Conv1d(NUMBERS + KEPT * bins, width, TAPS, padding=TAPS // 2)
         self.over_time = nn.Sequential(*[OverTime(width, dilation, dropout) for dilation in (1, *dilations)])
         self.memory = nn.GRU(width, memory, batch_first=True, bidirectional=True) if memory else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.width = width + 2 * memory + bins
 
     def forward(self, numbers: Tensor) -> Tensor:
@@ -54,5 +55,6 @@ class SecondOpinion(nn.Module):
 
 
 def mean_opinion(first: Tensor, second: Tensor, shares: Tensor) -> Tensor:
-    """What two say together: log-probabilities (..., heads, options) of both, how much the second counts (heads,)."""
-    return ((1 - shares[:, None]) * first + shares[:, None] * second).log_softmax(-1)
+    """What two say together: log-probabilities (T, heads, options) of both; how much the second counts, (heads,), or
+    (T, heads) for each frame."""
+    return ((1 - shares[..., None]) * first + shares[..., None] * second).log_softmax(-1)

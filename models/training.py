@@ -142,19 +142,19 @@ def _start(
     run = _Run(model, model, optimiser, objective, config, identity, total_steps, where.workers)
     if where.out_dir and (folder := checkpoint.newest(where.out_dir)):
         _resume(run, folder)
-    run.called = where.workers.wrapped(model)
+    run.called = where.workers.wrapped(model, in_parts=getattr(model, "members", 1) > 1)
     return run
 
 
 def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not config.decoupled_decay:
-        return torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.Adam(parameters, lr=config.learning_rate, weight_decay=config.weight_decay, fused=True)
     groups = [
         {"params": [p for p in parameters if p.dim() > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate)
+    return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
 def _resume(run: _Run, folder: Path) -> None:

@@ -1,6 +1,7 @@
 """The data curve: nested parts, whole worlds before others, and points that are not measured twice."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from models import train_idm as module
 from models.data_curve import FRAMES_PER_MINUTE, main, subset
 from models.dataset import Episode
 from models.evaluate import read_curve
+from models.idm import InverseDynamicsModel
 from models.train_idm import IDMTrainConfig
 from tests.models.game import write_recording
 from tests.models.test_train_idm import TINY
@@ -42,8 +44,8 @@ def test_more_than_there_is_is_an_error() -> None:
 def test_points_are_measured_once_and_drawn_by_evaluate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config = IDMTrainConfig(learning_rate=1e-3, batch=1, window=8, max_steps=1)
-    monkeypatch.setitem(module.RECIPES, "tiny", (lambda: TINY, lambda: config))
+    config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=8, max_steps=1)
+    monkeypatch.setitem(module.RECIPES, "tiny", (lambda: replace(TINY, members=2), lambda: config))
     for seed, world in enumerate(("elk-aaaaaaaaaaaa", "fox-bbbbbbbbbbbb", "owl-cccccccccccc")):
         write_recording(tmp_path, f"{world}-20260101-000000", length=24, seed=seed)
     out = tmp_path / "curve"
@@ -54,6 +56,7 @@ def test_points_are_measured_once_and_drawn_by_evaluate(
     points = read_curve(out / "curve.json")
     assert points[0] == first[0], "seconds included: it was not trained again"
     assert [(p["minutes"], p["worlds"], p["steps"]) for p in points] == [(0.02, 1, 1), (0.04, 2, 1)]
+    assert InverseDynamicsModel.load(out / "0.04").config.members == 1, "one of the recipe's two"
     assert main([*common, "--minutes", "9"]) == 2
     assert "at most the 0.0 minutes" in capsys.readouterr().err
     assert main([*common, "--minutes", "0.02", "--seed", "1"]) == 2

@@ -16,7 +16,7 @@ from models.convert import convert
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.motion import GRID, MAPS
 from models.motion_encoder import frame_width
-from models.weights import model_digest
+from models.weights import WEIGHTS_FILE, model_digest
 from tests.models.golden import golden_numbers, golden_path
 
 TINY = IDMConfig(hidsize=16, attention_heads=2, timesteps=8, impala_chans=(2, 2, 2), conv3d_outchan=4)
@@ -214,9 +214,11 @@ def test_members_are_heard_together_as_the_mean_of_their_logits() -> None:
         said, apart = both(x), [one(x) for one in alone(both)]
     for name, together in said.items():
         mean = (apart[0][name] + apart[1][name]) / 2
-        expected = mean if name.endswith("walk") else mean.log_softmax(-1)
+        expected = mean.log_softmax(-1) if name.endswith(("buttons", "camera")) else mean
         torch.testing.assert_close(together, expected, atol=1e-5, rtol=1e-5)
-        assert (apart[0][name] - apart[1][name]).abs().max() > 1e-2, f"{name}: two members that are one"
+        if name == "menu":
+            continue  # alike until something is learned
+        assert (apart[0][name] - apart[1][name]).abs().max() > 1e-3, f"{name}: two members that are one"
 
 
 def test_in_training_each_member_sees_windows_of_its_own() -> None:
@@ -224,7 +226,7 @@ def test_in_training_each_member_sees_windows_of_its_own() -> None:
     both.train()
     said = both(x)
     assert said["buttons"].shape == (4, 3, 20, 2)
-    for windows, learns in ((slice(0, 2), both.net), (slice(2, 4), both.others[0].net)):
+    for windows, learns in (([0, 2], both.net), ([1, 3], both.others[0].net)):
         both.zero_grad()
         both(x)["camera"][windows].sum().backward()
         touched = {name for name, p in both.named_parameters() if p.grad is not None and p.grad.abs().any()}
@@ -233,14 +235,26 @@ def test_in_training_each_member_sees_windows_of_its_own() -> None:
         assert all(name.startswith((start, start.replace("net.", "pi_head."))) for name in touched)
 
 
-def test_half_weights_are_half_the_size_and_loaded_as_float32(tmp_path: Path) -> None:
-    for half in (False, True):
-        members(half_weights=half).save(tmp_path / str(half))
-    whole, small = (tmp_path / str(half) / "weights.safetensors" for half in (False, True))
-    tensors = load_file(small)
-    assert {tensor.dtype for tensor in tensors.values()} == {torch.float16}
-    assert sum(t.nbytes for t in load_file(whole).values()) == 2 * sum(t.nbytes for t in tensors.values())
-    again = InverseDynamicsModel.load(tmp_path / "True")
+def test_a_windows_number_says_whose_it_is_and_the_order_stays() -> None:
+    """A worker that has windows 1 and 3 of four asks the second member only, one that has 3 and 0 asks both."""
+    both, x = members(), frames(2, 3)
+    for module in both.modules():
+        module.training = module is both  # shares the windows out, and hides nothing
+    apart = [one(x) for one in alone(both)]
+    for numbers, learns in (([1, 3], (1, 1)), ([3, 0], (1, 0)), (None, (0, 1))):
+        said = both(x, None, numbers)
+        for name, one in said.items():
+            expected = torch.stack([apart[member][name][row] for row, member in enumerate(learns)])
+            torch.testing.assert_close(one, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("bits", [16, 8])
+def test_weights_of_fewer_bits_are_smaller_and_loaded_as_float32(bits: int, tmp_path: Path) -> None:
+    for b in (32, bits):
+        members(weight_bits=b).save(tmp_path / str(b))
+    whole, small = (sum(t.nbytes for t in load_file(tmp_path / str(b) / WEIGHTS_FILE).values()) for b in (32, bits))
+    assert small < whole * bits / 32 * 1.1
+    again = InverseDynamicsModel.load(tmp_path / str(bits))
     assert {parameter.dtype for parameter in again.parameters()} == {torch.float32}
     again.save(tmp_path / "again")
-    assert model_digest(tmp_path / "again") == model_digest(tmp_path / "True"), "rounding twice changes nothing"
+    assert model_digest(tmp_path / "again") == model_digest(tmp_path / str(bits)), "rounding twice changes nothing"

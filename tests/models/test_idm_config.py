@@ -14,6 +14,10 @@ def test_impossible_configs_are_refused() -> None:
         dataclasses.replace(TINY, front="optical")
     with pytest.raises(ValueError, match="expected 1 or more members, got 0"):
         dataclasses.replace(TINY, members=0)
+    with pytest.raises(ValueError, match="expected weight_bits, one of 32, 16, 8; got 4"):
+        dataclasses.replace(TINY, weight_bits=4)
+    with pytest.raises(ValueError, match="expected a camera_habit from 0 to 1, got 2"):
+        dataclasses.replace(TINY, camera_habit=2)
     for share in (-0.1, 1.5):
         with pytest.raises(ValueError, match=f"expected a camera_share from 0 to 1, got {share}"):
             dataclasses.replace(TINY_MOTION, opinion_width=4, camera_share=share)

@@ -9,7 +9,7 @@ import torch
 from models.actions import BUTTONS
 from models.batches import Batch, RandomWindows
 from models.idm import InverseDynamicsModel
-from models.idm_objective import IDMObjective, mirrored, walk_error
+from models.idm_objective import IDMObjective, menu_error, mirrored, walk_error
 from tests.models.game import episode
 from tests.models.test_train_idm import TINY
 
@@ -17,7 +17,7 @@ from tests.models.test_train_idm import TINY
 class Uniform(torch.nn.Module):
     """Every choice equally likely."""
 
-    def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+    def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None, *_: object) -> dict[str, torch.Tensor]:
         shape = frames.shape[:2]
         return {"buttons": torch.full((*shape, 20, 2), 0.5).log(), "camera": torch.full((*shape, 2, 11), 1 / 11).log()}
 
@@ -103,9 +103,21 @@ def test_where_no_walk_is_known_every_weight_has_a_gradient_of_nothing() -> None
     assert not said.grad.any()
 
 
+def test_menus_are_taught_where_they_are_known() -> None:
+    """Log odds of 2 for a menu cost log(1 + e^-2) where there is one and 2 more where there is none."""
+    said = torch.full((1, 2, 1), 2.0, requires_grad=True)
+    error = menu_error(said, np.array([[True, False]]))
+    assert error[0].tolist() == pytest.approx([np.log1p(np.exp(-2)), 2 + np.log1p(np.exp(-2))])
+    menu_error(said, None).sum().backward()
+    assert said.grad is not None
+    assert not said.grad.any(), "a gradient of nothing where nobody knows"
+
+
 def test_the_walk_weighs_what_the_config_says() -> None:
     class Walks(Uniform):
-        def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        def forward(
+            self, frames: torch.Tensor, maps: torch.Tensor | None = None, *_: object
+        ) -> dict[str, torch.Tensor]:
             return {**super().forward(frames, maps), "walk": torch.zeros(*frames.shape[:2], 4)}
 
     batch = next(RandomWindows([episode("w", 40, seed=1)], 16, 2, seed=0))
@@ -119,7 +131,9 @@ def test_the_walk_weighs_what_the_config_says() -> None:
 
 def test_a_second_opinion_has_lessons_of_its_own() -> None:
     class Two(Uniform):
-        def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        def forward(
+            self, frames: torch.Tensor, maps: torch.Tensor | None = None, *_: object
+        ) -> dict[str, torch.Tensor]:
             sure = torch.log(torch.tensor([0.9, 0.1])).expand(*frames.shape[:2], 20, 2)
             return {
                 **super().forward(frames, maps),
@@ -149,7 +163,9 @@ def test_half_of_the_windows_are_mirrored_by_the_seed_of_the_step() -> None:
     seen = []
 
     class Watch(Uniform):
-        def forward(self, frames: torch.Tensor, maps: torch.Tensor | None = None) -> dict[str, torch.Tensor]:
+        def forward(
+            self, frames: torch.Tensor, maps: torch.Tensor | None = None, *_: object
+        ) -> dict[str, torch.Tensor]:
             seen.append((frames.numpy() != batch.frames).any(axis=(1, 2, 3, 4)))
             return super().forward(frames, maps)
 

@@ -9,7 +9,7 @@ from models.actions import MINECRAFT, bin_centres
 from models.ego_motion import TURN_UNIT_DEG
 from models.motion import GRID, NUMBERS, episode_maps, numbers_of, seen
 from models.motion_encoder import (
-    STEP_GAIN,
+    PATCH,
     Change,
     HideBlocks,
     MotionEncoder,
@@ -26,31 +26,44 @@ from tests.models.test_ego_motion import turned, world
 def test_change_looks_at_the_picture_and_the_steps_around_it() -> None:
     frames = torch.zeros(1, 3, 64, 64, 3, dtype=torch.uint8)
     frames[0, 1, 5, 20, 0] = 255  # one red pixel, in the second frame only
-    seen = Change.look(frames, torch.zeros(1).bool())
-    assert seen.shape == (3, 9, 64, 64)
-    picture, after, before = seen[:, 0, 5, 20], seen[:, 3, 5, 20], seen[:, 6, 5, 20]
-    dark, bright = -128 / 255, 127 / 255
-    assert picture.tolist() == pytest.approx([dark, bright, dark])
-    assert after.tolist() == [STEP_GAIN, -STEP_GAIN, 0]
-    assert before.tolist() == [0, STEP_GAIN, -STEP_GAIN]
-    seen[:, [0, 3, 6], 5, 20] = torch.tensor([dark, 0.0, 0.0])
-    assert (seen[:, :3] == torch.tensor(dark)).all()
-    assert not seen[:, 3:].any()
+    turned_back = torch.arange(3.0 * 16 * GRID * GRID).view(1, 3, 16, GRID, GRID)
+    seen = Change.look(frames, torch.zeros(1).bool(), turned_back)[0]
+    assert seen.shape == (3, GRID * GRID, 3 * PATCH + 16) == (3, 256, 160)
+    cell, pixel = 1 * GRID + 5, (1 * 4 + 0) * 3  # row 5 is the second of the cell, column 20 its first
+    picture, after, before = (seen[:, cell, part * PATCH + pixel] for part in range(3))
+    assert picture.tolist() == [-0.5, 127 / 256, -0.5]
+    assert after.tolist() == [255 / 128, -255 / 128, 0]
+    assert before.tolist() == [0, 255 / 128, -255 / 128]
+    assert seen[1, cell, 3 * PATCH :].tolist() == turned_back[0, 1, :, 1, 5].tolist()
+    seen[:, cell, [pixel, PATCH + pixel, 2 * PATCH + pixel]] = torch.tensor([-0.5, 0.0, 0.0])
+    assert (seen[..., :PATCH] == -0.5).all()
+    assert not seen[..., PATCH : 3 * PATCH].any()
+
+
+def test_what_is_looked_at_is_exact_in_bfloat16() -> None:
+    frames = torch.randint(0, 256, (2, 5, 64, 64, 3), dtype=torch.uint8)
+    hidden, steps = torch.tensor([False, True]), torch.zeros(2, 5, 16, GRID, GRID)
+    exact = Change.look(frames, hidden, steps)
+    with torch.autocast("cpu", torch.bfloat16):
+        fast = Change.look(frames, hidden, steps)
+    assert (exact.dtype, fast.dtype) == (torch.float32, torch.bfloat16)
+    assert torch.equal(fast.float(), exact)
 
 
 def test_a_hidden_picture_is_grey_and_its_steps_are_seen() -> None:
     frames = torch.randint(0, 256, (2, 4, 64, 64, 3), dtype=torch.uint8)
-    one, none = (Change.look(frames, torch.tensor(hidden)) for hidden in ([True, False], [False, False]))
-    assert not one[:4, :3].any()
-    assert torch.equal(one[4:], none[4:])
-    assert torch.equal(one[:, 3:], none[:, 3:])
+    steps = torch.randn(2, 4, 16, GRID, GRID)
+    one, none = (Change.look(frames, torch.tensor(hidden), steps) for hidden in ([True, False], [False, False]))
+    assert not one[0, ..., :PATCH].any()
+    assert torch.equal(one[1], none[1])
+    assert torch.equal(one[..., PATCH:], none[..., PATCH:])
 
 
 def test_half_of_the_pictures_are_hidden_in_training_only() -> None:
     """Of frames that stand still, nothing is seen but the picture."""
     torch.manual_seed(0)
     net, frames = Change(8, dropout=0.0), torch.full((200, 1, 64, 64, 3), 250, dtype=torch.uint8)
-    steps = torch.zeros(200, 16, GRID, GRID)
+    steps = torch.zeros(200, 1, 16, GRID, GRID)
     shown = net.train()(frames, steps)
     alike = (shown - shown[:1]).abs().amax(1) < 1e-6
     assert alike.float().mean().item() == pytest.approx(0.5, abs=0.1)
@@ -60,7 +73,7 @@ def test_half_of_the_pictures_are_hidden_in_training_only() -> None:
 def test_change_sees_one_frame_each_way_and_no_other() -> None:
     torch.manual_seed(0)
     net, frames = Change(8, dropout=0.5).eval(), torch.randint(0, 256, (1, 6, 64, 64, 3), dtype=torch.uint8)
-    changed, steps = frames.clone(), torch.randn(6, 16, GRID, GRID)
+    changed, steps = frames.clone(), torch.randn(1, 6, 16, GRID, GRID)
     changed[0, 2] = 255 - changed[0, 2]
     different = (net(changed, steps) - net(frames, steps)).abs().amax(1) > 1e-6
     assert different.nonzero().flatten().tolist() == [1, 2, 3]

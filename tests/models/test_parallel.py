@@ -23,7 +23,7 @@ from tests.models.game import episode
 from tests.models.test_train_bc import TINY as TINY_POLICY
 from tests.models.test_train_idm import TINY as TINY_IDM
 
-KINDS = ("idm", "policy")
+KINDS = ("idm", "members", "policy")
 IDM = IDMTrainConfig(learning_rate=4e-3, batch=4, window=8, max_steps=4, log_every=1, clip_norm=1.0, checkpoint_every=2)
 BC = BCConfig(learning_rate=4e-3, batch=4, window=8, max_steps=4, log_every=1, clip_norm=5.0, checkpoint_every=2)
 
@@ -40,10 +40,11 @@ def train(kind: str, where: Surroundings, stop_at: int = 0) -> list[float]:
             raise InterruptedError
 
     where = replace(where, progress=stop)
-    if kind == "idm":
-        result = train_idm(episodes, InverseDynamicsModel(TINY_IDM), IDM, where)
-    else:
+    if kind == "policy":
         result = train_bc(episodes, Policy(TINY_POLICY), BC, where)
+    else:  # of two members, each worker has the windows of one
+        model = InverseDynamicsModel(replace(TINY_IDM, members=2 if kind == "members" else 1))
+        result = train_idm(episodes, model, IDM, where)
     return [row["loss"] for row in result.history]
 
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from models.idm import IDMConfig
-from models.predict import log_probabilities, predict_episode
+from models.habits import steadied
+from models.idm import IDMConfig, InverseDynamicsModel
+from models.predict import log_probabilities, predict_episode, weighed
 
 
 class Reader(nn.Module):
@@ -53,6 +54,21 @@ def test_camera_is_the_bin_centre_and_the_expected_value_shrinks_towards_the_mid
     assert found.camera_deg[yaw == 10, 1] == pytest.approx(10.0)
     assert found.camera_deg[yaw == 6, 1] == pytest.approx(0.6154, abs=1e-3)
     assert found.camera_expected_deg[yaw == 10, 1] == pytest.approx(10 * 0.9 - 10 * 0.01, abs=1e-4)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_the_habit_of_turning_fills_a_hole_at_any_temperature(temperature: float) -> None:
+    """One frame of ten says still at odds of 90, in the middle of a turn; to stop and to start is dearer than that."""
+    logits = torch.full((10, 2, 11), 0.01).log()
+    logits[:, :, 9], logits[4, :, 9], logits[4, :, 5] = np.log(0.9), np.log(0.01), np.log(0.9)
+    said = {"buttons": torch.zeros(10, 20, 2), "camera": (logits / temperature).log_softmax(-1)}
+    model = InverseDynamicsModel(IDMConfig(hidsize=2, attention_heads=1, camera_habit=0.5, temperature=temperature))
+    assert weighed(said, model)[1].argmax(-1).unique().tolist() == [5, 9], "nothing is learned yet"
+    model.habits[:] = 6 * torch.eye(11)
+    found = weighed(said, model)[1]
+    assert (found.argmax(-1) == 9).all()
+    alone = steadied(logits.numpy(), model.habits.numpy(), 0.5) / temperature
+    torch.testing.assert_close(found, torch.from_numpy(alone).log_softmax(-1), atol=1e-4, rtol=1e-4)
 
 
 def test_a_price_on_changes_takes_out_what_flickers_at_any_temperature() -> None:

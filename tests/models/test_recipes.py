@@ -11,7 +11,7 @@ from models.idm import IDMConfig, InverseDynamicsModel
 from models.policy import Policy, PolicyConfig
 
 PARAMETERS: list[tuple[Callable[[], IDMConfig | PolicyConfig], int]] = [
-    (recipes.idm_nano_cpu, 4_809_320),
+    (recipes.idm_nano_cpu, 9_317_804),
     (recipes.idm_vpt_small, 116_284_030),
     (recipes.idm_vpt_released, 482_330_046),
     (recipes.policy_nano_cpu, 2_668_206),

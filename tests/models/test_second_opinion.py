@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from models.actions import MINECRAFT, mirror_of
+from models.dropout import Dropout
 from models.idm import InverseDynamicsModel
 from models.motion import NUMBERS, TURNS, mirrored_maps, seen
 from models.motion_encoder import Change, HideBlocks
@@ -69,7 +70,7 @@ def test_in_training_the_first_sees_pieces_and_the_second_the_whole_window() -> 
     halves = [model(frames[:, part], maps[:, part]) for part in (slice(0, 16), slice(16, 32))]
     model.train()
     for layer in model.modules():
-        if isinstance(layer, torch.nn.Dropout | torch.nn.Dropout1d | HideBlocks | Change):
+        if isinstance(layer, Dropout | torch.nn.Dropout1d | HideBlocks | Change):
             layer.eval()
     said = model(frames, maps)
     pieces = torch.cat([half["buttons"] for half in halves], dim=1)
@@ -101,10 +102,17 @@ def test_shares_weigh_the_two_by_button_in_labels() -> None:
     torch.testing.assert_close(mean, (1 - share) * first + share * second, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(both.exp().sum(-1), torch.ones(8, 20))
     assert torch.equal(camera, said["camera"])
-    camera = log_probabilities(model_of(camera_share=0.25), frames)[1]
-    mean = (0.75 * said["camera"] + 0.25 * said["second_camera"]).log_softmax(-1)
-    torch.testing.assert_close(camera, mean, atol=1e-5, rtol=1e-5)
     assert torch.equal(log_probabilities(model_of(), frames)[0], said["buttons"]), "no shares, no second opinion"
+
+
+@pytest.mark.parametrize(("log_odds", "menu"), [(-50.0, 0.0), (0.0, 0.5), (50.0, 1.0)])
+def test_the_share_in_the_camera_counts_where_no_menu_is_open(log_odds: float, menu: float) -> None:
+    frames, model = played(8)[0].numpy(), model_of(camera_share=0.25)
+    torch.nn.init.constant_(model.menu_head.bias, log_odds)
+    said, share = opinions(model, frames), 0.25 * (1 - menu)
+    assert said["menu"].shape == (8, 1)
+    mean = ((1 - share) * said["camera"] + share * said["second_camera"]).log_softmax(-1)
+    torch.testing.assert_close(log_probabilities(model, frames)[1], mean, atol=1e-5, rtol=1e-5)
 
 
 def test_it_is_asked_both_ways_and_left_becomes_right() -> None:
@@ -129,7 +137,7 @@ def test_the_two_learn_apart() -> None:
     model = model_of(opinion_shares=(1.0,) * 20)
     said = model(frames, maps)
     heads = {"buttons", "camera", "walk"}
-    assert set(said) == heads | {f"second_{name}" for name in heads}
+    assert set(said) == heads | {f"second_{name}" for name in heads} | {"menu"}
     said["buttons"].sum().backward()
     assert all(p.grad is None for p in model.second.parameters())
 
@@ -166,3 +174,5 @@ def test_the_mean_of_two() -> None:
     first, second = torch.tensor([[0.0, -50.0]]), torch.tensor([[-50.0, 0.0]])
     assert mean_opinion(first, second, torch.tensor([0.5])).exp().tolist() == [[0.5, 0.5]]
     assert mean_opinion(first, second, torch.tensor([0.0])).exp()[0, 0].item() == pytest.approx(1)
+    each = mean_opinion(first.expand(2, 1, 2), second.expand(2, 1, 2), torch.tensor([[0.0], [1.0]]))
+    assert each.exp()[:, 0, 0].tolist() == pytest.approx([1, 0])

@@ -1,6 +1,7 @@
 """IDM training: a real fit on a tiny game, what it refuses, and motion computed ahead."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from models.actions import BUTTONS
 from models.augment import AugmentConfig
 from models.dataset import Episode
 from models.evaluate import evaluate_episodes
-from models.idm import IDMConfig
+from models.habits import habits_of
+from models.idm import IDMConfig, InverseDynamicsModel
 from models.idm_objective import IDMObjective
 from models.motion import episode_maps
 from models.train_idm import IDMTrainConfig, configure, new_model, train_idm
@@ -96,17 +98,32 @@ def test_nothing_to_train_on_is_an_error() -> None:
 def test_a_batch_that_members_cannot_share_is_refused() -> None:
     config = IDMTrainConfig(learning_rate=1e-3, batch=3, window=16, max_steps=1)
     model = new_model(replace(TINY, members=2), 0)
-    with pytest.raises(ValueError, match="1 workers of 2 members can share evenly, got 3; make it a multiple of 2"):
+    with pytest.raises(ValueError, match="a batch that 2 members can share evenly, got 3; change either"):
         train_idm([episode("w", 16, seed=1)], model, config)
 
 
-def test_half_weights_are_rounded_when_training_ends() -> None:
+@pytest.mark.parametrize("bits", [32, 16, 8])
+def test_weights_are_rounded_when_training_ends(bits: int, tmp_path: Path) -> None:
     """So that what is measured then is what will be loaded again."""
     config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=16, max_steps=1)
-    for half in (False, True):
-        model = new_model(replace(TINY, members=2, half_weights=half), 0)
-        train_idm([episode("w", 16, seed=1)], model, config)
-        assert all(torch.equal(p, p.half().float()) for p in model.parameters()) == half
+    model = new_model(replace(TINY, members=2, weight_bits=bits), 0)
+    train_idm([episode("w", 16, seed=1)], model, config)
+    assert all(torch.equal(p, p.half().float()) for p in model.parameters()) == (bits == 16)
+    model.save(tmp_path)
+    loaded = InverseDynamicsModel.load(tmp_path).state_dict()
+    assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_habits_of_turning_are_those_of_the_play_and_stay_in_a_fine_tuning() -> None:
+    config = IDMTrainConfig(learning_rate=1e-3, batch=1, window=16, max_steps=1)
+    model, play = new_model(replace(TINY, camera_habit=0.5), 0), [episode("w", 60, seed=1)]
+    assert not model.habits.any()
+    train_idm(play, model, config)
+    habits = model.habits.clone()
+    assert torch.equal(habits, torch.from_numpy(habits_of(play, model.config.schema)))
+    train_idm([episode("w", 60, seed=2)], model, config)
+    assert torch.equal(model.habits, habits)
+    assert not hasattr(new_model(TINY, 0), "habits"), "the release has none"
 
 
 def test_a_game_that_cannot_be_mirrored_says_so_and_recipes_do_without() -> None:

@@ -102,7 +102,7 @@ def test_kill_nine_and_the_same_command_again(recordings: Path, tmp_path: Path) 
         "from models import train_idm as m\n"
         "from models.train_idm_cli import main\n"
         "make_model, make = m.RECIPES['nano_cpu']\n"
-        "m.RECIPES['nano_cpu'] = make_model, lambda: replace(make(), batch=2, window=8, checkpoint_every=1)\n"
+        "m.RECIPES['nano_cpu'] = make_model, lambda: replace(make(), batch=4, window=8, checkpoint_every=1)\n"
         f"raise SystemExit(main({arguments!r}))\n"
     )
     command = [sys.executable, "-c", script]
