@@ -122,9 +122,10 @@ RECIPES: dict[str, tuple[Callable[[], IDMConfig], Callable[[], IDMTrainConfig]]]
 
 
 def fine_tuning(config: IDMTrainConfig) -> IDMTrainConfig:
-    """The same training made short, for weights that know the game: a tenth of the length, a fifth of the step size."""
-    steps = max(1, config.max_steps // 10) if config.max_steps else None
-    epochs = config.epochs / 10 if config.epochs else None
+    """The same training made short, for weights that know the game: a twentieth of the length, a fifth of the
+    step size."""
+    steps = max(1, config.max_steps // 20) if config.max_steps else None
+    epochs = config.epochs / 20 if config.epochs else None
     return replace(config, learning_rate=config.learning_rate / 5, max_steps=steps, epochs=epochs)
 
 

@@ -45,7 +45,7 @@ class TrainIdmConfig:
     calibrate: tuple[str, ...] = ()
     """Further worlds, on which only the confidence is fitted once the model is trained; empty leaves it as it is."""
     max_steps: int = field(default=0, metadata={"key": False})
-    """Steps of the run; 0 means the recipe's, or a tenth of them where the weights start from a model."""
+    """Steps of the run; 0 means the recipe's, or a twentieth of them where the weights start from a model."""
     seed: int = 0
     """Seed of the weights, the windows and the augmentation."""
 
