@@ -116,7 +116,6 @@ class InverseDynamicsModel(nn.Module):
     def __init__(self, config: IDMConfig):
         super().__init__()
         self.config = config
-        self.members = config.members
         self.net = InverseActionNet(config)
         if config.front == "motion":
             self.walk_head = nn.Linear(self.net.width, len(UNITS))
@@ -134,6 +133,11 @@ class InverseDynamicsModel(nn.Module):
             self.register_buffer("habits", torch.zeros(2, config.n_camera_bins, config.n_camera_bins))
         alone = replace(config, members=1, camera_habit=0.0)
         self.others = nn.ModuleList(InverseDynamicsModel(alone) for _ in range(config.members - 1))
+
+    @property
+    def in_parts(self) -> bool:
+        """In training, may a call leave weights unused? Members without a window in it have no part in it."""
+        return len(self.others) > 0
 
     def forward(
         self, frames: Tensor, maps: Tensor | None = None, numbers: Sequence[int] | None = None

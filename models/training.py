@@ -142,7 +142,7 @@ def _start(
     run = _Run(model, model, optimiser, objective, config, identity, total_steps, where.workers)
     if where.out_dir and (folder := checkpoint.newest(where.out_dir)):
         _resume(run, folder)
-    run.called = where.workers.wrapped(model, in_parts=getattr(model, "members", 1) > 1)
+    run.called = where.workers.wrapped(model, in_parts=getattr(model, "in_parts", False))
     return run
 
 

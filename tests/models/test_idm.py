@@ -238,6 +238,8 @@ def test_in_training_each_member_sees_windows_of_its_own() -> None:
 def test_a_windows_number_says_whose_it_is_and_the_order_stays() -> None:
     """A worker that has windows 1 and 3 of four asks the second member only, one that has 3 and 0 asks both."""
     both, x = members(), frames(2, 3)
+    assert both.in_parts
+    assert not model(TINY_MOTION).in_parts
     for module in both.modules():
         module.training = module is both  # shares the windows out, and hides nothing
     apart = [one(x) for one in alone(both)]

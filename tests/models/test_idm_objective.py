@@ -113,6 +113,23 @@ def test_menus_are_taught_where_they_are_known() -> None:
     assert not said.grad.any(), "a gradient of nothing where nobody knows"
 
 
+def test_a_head_that_says_menus_learns_what_the_recordings_say() -> None:
+    class Menus(Uniform):
+        def forward(self, frames: torch.Tensor, *rest: object) -> dict[str, torch.Tensor]:
+            return {**super().forward(frames), "menu": torch.full((*frames.shape[:2], 1), 2.0)}
+
+    play = replace(episode("w", 16, seed=1), gui_open=np.arange(16) < 4)
+    batch = next(RandomWindows([play], 16, 1, seed=0))
+    assert batch.gui_open is not None
+    assert batch.gui_open[0].tolist() == [True] * 4 + [False] * 12
+    plain, _ = IDMObjective().loss(Uniform(), batch, "cpu")
+    loss, figures = IDMObjective().loss(Menus(), batch, "cpu")
+    assert figures["menu_loss"] == pytest.approx(12 / 16 * 2 + np.log1p(np.exp(-2)), rel=1e-5)
+    assert float(loss - plain) == pytest.approx(figures["menu_loss"], rel=1e-3)
+    unknown = next(RandomWindows([replace(play, gui_open=None)], 16, 1, seed=0))
+    assert IDMObjective().loss(Menus(), unknown, "cpu")[1]["menu_loss"] == 0
+
+
 def test_the_walk_weighs_what_the_config_says() -> None:
     class Walks(Uniform):
         def forward(

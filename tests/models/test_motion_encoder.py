@@ -44,6 +44,10 @@ def test_what_is_looked_at_is_exact_in_bfloat16() -> None:
     frames = torch.randint(0, 256, (2, 5, 64, 64, 3), dtype=torch.uint8)
     hidden, steps = torch.tensor([False, True]), torch.zeros(2, 5, 16, GRID, GRID)
     exact = Change.look(frames, hidden, steps)
+    pixels = frames[0].double().reshape(5, GRID, 4, GRID, 4, 3).transpose(2, 3).reshape(5, GRID**2, PATCH)
+    assert torch.equal(exact[0, ..., :PATCH].double(), (pixels - 128) / 256)
+    assert torch.equal(exact[0, :-1, :, PATCH : 2 * PATCH].double(), pixels.diff(dim=0) / 128)
+    assert torch.equal(Change.look(frames, hidden, steps + 0.123)[..., 3 * PATCH :], steps.flatten(3).mT + 0.123)
     with torch.autocast("cpu", torch.bfloat16):
         fast = Change.look(frames, hidden, steps)
     assert (exact.dtype, fast.dtype) == (torch.float32, torch.bfloat16)

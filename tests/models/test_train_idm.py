@@ -10,12 +10,14 @@ import torch
 from models.action_schema import load_schema
 from models.actions import BUTTONS
 from models.augment import AugmentConfig
+from models.batches import RandomWindows
 from models.dataset import Episode
 from models.evaluate import evaluate_episodes
 from models.habits import habits_of
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.idm_objective import IDMObjective
 from models.motion import episode_maps
+from models.parallel import Workers
 from models.train_idm import IDMTrainConfig, configure, new_model, train_idm
 from tests.models.game import episode
 
@@ -100,6 +102,18 @@ def test_a_batch_that_members_cannot_share_is_refused() -> None:
     model = new_model(replace(TINY, members=2), 0)
     with pytest.raises(ValueError, match="a batch that 2 members can share evenly, got 3; change either"):
         train_idm([episode("w", 16, seed=1)], model, config)
+
+
+@pytest.mark.parametrize("size", [1, 2, 8])
+def test_nano_cpu_has_work_for_eight_workers_and_for_every_member(size: int) -> None:
+    model, config = configure("nano_cpu")
+    play, workers = [episode("w", 400, seed=1)], [Workers() for _ in range(size)]
+    for rank, one in enumerate(workers):
+        one.rank, one.size = rank, size
+    shares = [next(RandomWindows(play, 32, config.batch, 0, workers=one)).number for one in workers]
+    assert [len(share) for share in shares] == [config.batch // size] * size
+    asked = np.concatenate(shares) % model.members
+    assert np.bincount(asked).tolist() == [config.batch // model.members] * model.members
 
 
 @pytest.mark.parametrize("bits", [32, 16, 8])

@@ -131,6 +131,12 @@ def test_fine_tuning_starts_from_given_weights_and_is_short(
     assert first[1][0]["loss"] < first[0][0]["loss"] - 1, "it starts where the other one ended"
 
 
+def test_max_seconds_ends_a_training_whatever_the_step(recordings: Path, tmp_path: Path) -> None:
+    assert train(recordings, tmp_path / "idm", "--max-steps", "1000000", "--max-seconds", "1") == 0
+    card = json.loads((tmp_path / "idm" / "card.json").read_text())
+    assert 1 <= card["training"]["steps"] < 1_000_000
+
+
 def test_calibration_worlds_are_neither_trained_nor_tested_on(recordings: Path, tmp_path: Path) -> None:
     assert train(recordings, tmp_path / "idm", "--max-steps", "3", "--calibrate", "fox") == 0
     card = json.loads((tmp_path / "idm" / "card.json").read_text())
