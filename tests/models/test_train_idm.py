@@ -18,7 +18,7 @@ from models.idm import IDMConfig, InverseDynamicsModel
 from models.idm_objective import IDMObjective
 from models.motion import episode_maps
 from models.parallel import Workers
-from models.train_idm import IDMTrainConfig, configure, new_model, train_idm
+from models.train_idm import IDMTrainConfig, configure, fine_tuning, new_model, train_idm
 from tests.models.game import episode
 
 TINY = IDMConfig(
@@ -126,6 +126,17 @@ def test_weights_are_rounded_when_training_ends(bits: int, tmp_path: Path) -> No
     model.save(tmp_path)
     loaded = InverseDynamicsModel.load(tmp_path).state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_a_fine_tuning_is_a_twentieth_with_a_fifth_of_the_step_size() -> None:
+    (model, whole), (_, short) = (configure("nano_cpu", tune=tune) for tune in (False, True))
+    assert whole.epochs is not None
+    assert short.epochs is not None
+    assert whole.epochs == 45 * model.members, "every member sees every frame 45 times"
+    assert (whole.epochs / short.epochs, whole.learning_rate / short.learning_rate) == pytest.approx((20, 5))
+    assert (short.batch, short.window, short.augment) == (whole.batch, whole.window, whole.augment)
+    assert [fine_tuning(replace(whole, max_steps=steps)).max_steps for steps in (1000, 3)] == [50, 1]
+    assert configure("nano_cpu", max_steps=1000, tune=True)[1].max_steps == 1000, "what is asked for has the last word"
 
 
 def test_habits_of_turning_are_those_of_the_play_and_stay_in_a_fine_tuning() -> None:
