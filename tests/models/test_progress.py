@@ -26,3 +26,16 @@ def test_what_is_made_ready_first_is_counted_by_itself(capsys: pytest.CaptureFix
     text = capsys.readouterr().err
     assert "1/7" in text
     assert "motion" not in text.splitlines()[-1]
+
+
+def test_a_log_gets_lines_while_it_runs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of five minutes, a line for every thirty seconds; none sooner."""
+    now = 0.0
+    monkeypatch.setattr("models.progress.time.monotonic", lambda: now)
+    with progress_bar("train_idm") as progress:
+        for step in range(1, 31):
+            now = 10.0 * step
+            progress(step, 30, {"loss": 3.0 / step})
+        lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[2] for line in lines] == [f"{step}/30" for step in range(3, 31, 3)]
+    assert lines[0].endswith("loss 1.000")
