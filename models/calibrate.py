@@ -19,10 +19,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.actions import ActionSchema, camera_to_bins, mirror_of
+from models.actions import camera_to_bins, mirror_of
 from models.backbone import CategoricalHead
 from models.dataset import Episode, check_schema, load_usable, split_by_world
 from models.idm import InverseDynamicsModel
+from models.idm_config import IDMConfig
 from models.metrics import calibration_error
 from models.predict import Opinions, chosen_buttons, opinions, play, weighed
 from models.second_opinion import mean_opinion
@@ -32,8 +33,9 @@ TEMPERATURES = np.geomspace(0.25, 8.0, 241)
 
 SHARES = (0.0, 0.25, 0.5, 0.75)
 """How much the second opinion may count."""
-EVIDENCE = 2.0
-"""Nats of all frames together that it must save to count at all."""
+EVIDENCE = 50.0
+"""Nats of all frames together that another share than the present one must save: two for each frame that says
+something of its own, but keys are held for 24 frames on average. Of keys that nobody presses, nothing is learned."""
 
 _Heads = tuple[Tensor, Tensor]
 """Log-probabilities (N, heads, options), and the label's option (N, heads)."""
@@ -67,7 +69,7 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
         raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
     said = [opinions(model, episode.frames) for episode in episodes]
     if model.config.opinion_width:
-        shares, camera = best_shares(model.config.schema, episodes, said)
+        shares, camera = best_shares(model.config, episodes, said)
         model.config = replace(model.config, opinion_shares=tuple(shares.tolist()), camera_share=camera)
     heads, correct = _predictions(model, episodes, said)
     losses = [_cross_entropy(_confidence(heads, factor), correct) for factor in TEMPERATURES]
@@ -87,9 +89,11 @@ def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:
             head.temperature = temperature
 
 
-def best_shares(schema: ActionSchema, episodes: Sequence[Episode], said: Sequence[Opinions]) -> tuple[Tensor, float]:
-    """Of `SHARES`, each button's, (20,), and the camera's that make what was played likeliest. Mirrored buttons share
-    theirs."""
+def best_shares(config: IDMConfig, episodes: Sequence[Episode], said: Sequence[Opinions]) -> tuple[Tensor, float]:
+    """Of `SHARES`, each button's, (20,), and the camera's that make what was played likeliest; the config's as long as
+    there is no `EVIDENCE`. Mirrored buttons share theirs."""
+    schema, tried = config.schema, torch.tensor(SHARES)
+    present = torch.tensor(config.opinion_shares or [0.0] * len(schema.buttons))
     sizes = {"buttons": len(schema.buttons), "camera": 2}
     losses = {name: torch.zeros(len(SHARES), n, dtype=torch.float64) for name, n in sizes.items()}
     for episode, heads in zip(episodes, said, strict=True):
@@ -100,11 +104,11 @@ def best_shares(schema: ActionSchema, episodes: Sequence[Episode], said: Sequenc
             found = _losses(heads[name], heads[f"second_{name}"], torch.from_numpy(options).long(), when)
             losses[name] += found[:, known].sum(1)
     buttons, camera = losses["buttons"], losses["camera"].sum(-1)
-    buttons[1:] += EVIDENCE
-    camera[1:] += EVIDENCE
+    buttons += EVIDENCE * (tried[:, None] != present)
+    camera += EVIDENCE * (tried != config.camera_share)
     if schema.mirror is not None:
         buttons = buttons + buttons[:, mirror_of(schema)[0]]
-    return torch.tensor(SHARES)[buttons.argmin(0)], SHARES[int(camera.argmin())]
+    return tried[buttons.argmin(0)], SHARES[int(camera.argmin())]
 
 
 def _losses(first: Tensor, second: Tensor, played: Tensor, when: Tensor) -> Tensor:

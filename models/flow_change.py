@@ -11,9 +11,9 @@ Shapes: L pairs of an episode, S = 32 cells per side, R = 5 regions.
 
 import numpy as np
 
-from models.ego_motion import VIEWS
 from models.plane_flow import SIDE
 from models.translation import DISAGREEMENT_PX
+from models.view import VIEWS
 
 LAGS = (1, 2)
 """Pairs back, with which each is compared."""

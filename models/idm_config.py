@@ -70,8 +70,8 @@ class IDMConfig:
     opinion_memory: int = 0
     """Width, each way, of what the second opinion remembers of the whole window; 0 for nothing."""
     opinion_shares: tuple[float, ...] = ()
-    """In labels and their confidence, how much the second opinion counts for each button, 0 to 1; () is 0 for all,
-    until `models.calibrate` knows better. Neither training nor `forward` knows of it."""
+    """In labels and their confidence, how much the second opinion counts for each button, 0 to 1; () is 0 for all.
+    `models.calibrate` chooses them. Neither training nor `forward` knows of it."""
     camera_share: float = 0.0
     """The same, for the camera, where no menu is open: a cursor is no turn."""
     camera_habit: float = 0.0

@@ -20,15 +20,13 @@ Shapes: B batch, T time, L frames of an episode, G = 16 cells per side, M = 31 m
 2G x 2G is four of G x G, the parts of each cell.
 """
 
-from itertools import pairwise
-
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
 from models import ego_motion, flow_change, plane_flow, translation
-from models.ego_motion import SIDE, VIEWS, Image, misfit_map, pyramid
+from models.view import SIDE, VIEWS, Image
 
 GRID = 16
 HALF = SIDE // 2
@@ -67,17 +65,15 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
     maps = np.zeros((len(frames), MAPS, GRID, GRID), dtype=np.float16)
     flows = np.zeros((len(frames), plane_flow.SIDE, plane_flow.SIDE, 3), dtype=np.float32)
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    seen = ((cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), pyramid(frame)) for frame in frames)
-    for row, flow, ((before, before_even), (after, after_even)) in zip(maps, flows, pairwise(seen), strict=False):
-        motion = ego_motion.ego_motion(before_even, after_even)
-        turn = motion.turns[0].matrix
-        back = VIEWS[SIDE].turned_back(after, turn)
-        flow[:] = cells(_flow_both_ways(solver, before, back), FLOW_FOLD)
+    for row, flow, (pair, motion) in zip(maps, flows, ego_motion.ego_motions(frames), strict=False):
+        turn, grey = motion.turns[0].matrix, pair.before.grey
+        back = VIEWS[SIDE].turned_back(pair.after.grey, turn)
+        flow[:] = cells(_flow_both_ways(solver, grey, back), FLOW_FOLD)
         row[FLOW] = fold(flow, FLOW_FOLD)
-        found = [misfit_map(before_even, after_even, t, SIDE, MISFIT_SOFTNESS) for t in (turn, np.eye(3))]
+        found = [pair.misfit_map(t, SIDE, MISFIT_SOFTNESS) for t in (turn, np.eye(3))]
         row[MISFIT] = fold(np.dstack([unexplained * (weight > 0) for unexplained, weight in found]), 1)
-        row[STEP] = fold((back.astype(np.float32) - before) / STEP_UNIT, STEP_FOLD)
-        moved = translation.translation(FLOW_UNIT_PX * cells(flow, 1))
+        row[STEP] = fold((back.astype(np.float32) - grey) / STEP_UNIT, STEP_FOLD)
+        moved = translation.translation(FLOW_UNIT_PX * cells(flow, 1), motion.tilt)
         row[TURNS].flat[:CHANGE_FROM] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), moved])
     told = maps[:-1, TURNS].reshape(-1, GRID * GRID)
     told[:, CHANGE_FROM:NUMBERS] = flow_change.flow_change(FLOW_UNIT_PX * flows[:-1])

@@ -24,7 +24,7 @@ from models.action_schema import ActionSchema
 from models.actions import bin_centres
 from models.backbone import DENSE_WIDTH, NormLayer
 from models.dropout import Dropout
-from models.ego_motion import KEPT, TURN_UNIT_DEG
+from models.ego_motion import ANSWERS, TURN_UNIT_DEG
 from models.motion import FLOW, GRID, HALF, MISFIT, NUMBERS, STEP, numbers_of
 
 CHANGE_WIDTH = 112
@@ -83,17 +83,13 @@ def shares(degrees: Tensor, centres: Tensor) -> Tensor:
 
 
 def turn_bins(numbers: Tensor, centres: Sequence[float]) -> Tensor:
-    """What each bin has of the turns that alignment found, best first: numbers (B, T, NUMBERS) -> (B, T, KEPT, 2K)."""
+    """What each bin has of the turns that alignment found: numbers (B, T, NUMBERS) -> (B, T, ANSWERS, 2K)."""
     return shares(turned_camera(numbers), numbers.new_tensor(centres)).flatten(-2)
 
 
 def turned_camera(numbers: Tensor) -> Tensor:
-    """The turns as pitch and yaw in degrees, (B, T, KEPT, 2): the view goes against the directions.
-
-    A yaw turns about the world's upright axis, which a camera that looks up or down sees as yaw and roll.
-    """
-    pitch, yaw, roll = (numbers[..., : 4 * KEPT].unflatten(-1, (KEPT, 4))[..., i] * TURN_UNIT_DEG for i in range(3))
-    return torch.stack([pitch, -yaw.sign() * torch.hypot(yaw, roll)], dim=-1)
+    """The turns as pitch and yaw in degrees, (B, T, ANSWERS, 2)."""
+    return numbers[..., : 3 * ANSWERS].unflatten(-1, (ANSWERS, 3))[..., :2] * TURN_UNIT_DEG
 
 
 class Turns(nn.Module):
@@ -102,7 +98,7 @@ class Turns(nn.Module):
     def __init__(self, schema: ActionSchema):
         super().__init__()
         self.centres = bin_centres(schema).tolist()
-        seen = NUMBERS + KEPT * 2 * len(self.centres)
+        seen = NUMBERS + ANSWERS * 2 * len(self.centres)
         self.frames = nn.Sequential(
             nn.Conv1d(seen, TURNS_HIDDEN, 3, padding=1),
             nn.ReLU(),

@@ -86,7 +86,7 @@ class Distributed(Workers):
 
     def wrapped(self, model: nn.Module, in_parts: bool = False) -> nn.Module:
         return DistributedDataParallel(
-            model, broadcast_buffers=False, find_unused_parameters=in_parts, gradient_as_bucket_view=True
+            model, forward_sync_buffers=False, find_unused_parameters=in_parts, gradient_as_bucket_view=True
         )
 
     def total(self, values: Sequence[float]) -> list[float]:

@@ -4,8 +4,21 @@
 parameters; the 1x and 3x configs are inferred from their counts). The others are ours.
 """
 
+from models.actions import MINECRAFT, ActionSchema
 from models.idm import IDMConfig
 from models.policy import PolicyConfig
+
+SHARE_OF_MOTION = 0.5
+"""How much the second opinion of a nano IDM counts for the camera and for..."""
+MOVING = ("forward", "back", "left", "right", "jump", "sneak", "sprint")
+"""...the buttons that move the player, until `models.calibrate` knows better. The other buttons it cannot see."""
+
+
+def shares_of_motion(schema: ActionSchema = MINECRAFT) -> tuple[float, ...]:
+    """`IDMConfig.opinion_shares`; none for a game that knows other buttons."""
+    if not set(MOVING) <= set(schema.buttons):
+        return ()
+    return tuple(SHARE_OF_MOTION if button in MOVING else 0.0 for button in schema.buttons)
 
 
 def idm_nano_cpu() -> IDMConfig:
@@ -25,6 +38,8 @@ def idm_nano_cpu() -> IDMConfig:
         camera_habit=0.33,
         opinion_width=80,
         opinion_memory=64,
+        opinion_shares=shares_of_motion(),
+        camera_share=SHARE_OF_MOTION,
         members=4,
         weight_bits=8,
     )

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from models.action_schema import ActionSchema
 from models.actions import bin_centres
 from models.dropout import Dropout
-from models.ego_motion import KEPT
+from models.ego_motion import ANSWERS
 from models.motion import NUMBERS
 from models.motion_encoder import OverTime, turn_bins
 
@@ -39,7 +39,7 @@ class SecondOpinion(nn.Module):
         self.centres = bin_centres(schema).tolist()
         bins = 2 * len(self.centres)
         self.hide = nn.Dropout1d(NUMBERS_HIDDEN)
-        self.mix = nn.Conv1d(NUMBERS + KEPT * bins, width, TAPS, padding=TAPS // 2)
+        self.mix = nn.Conv1d(NUMBERS + ANSWERS * bins, width, TAPS, padding=TAPS // 2)
         self.over_time = nn.Sequential(*[OverTime(width, dilation, dropout) for dilation in (1, *dilations)])
         self.memory = nn.GRU(width, memory, batch_first=True, bidirectional=True) if memory else None
         self.dropout = Dropout(dropout)

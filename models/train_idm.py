@@ -148,7 +148,8 @@ def configure(
     model, can_mirror = make_model(), schema.mirror is not None
     mirror, both_ways = training.mirror and can_mirror, model.both_ways and can_mirror
     training = replace(training, seed=seed, max_steps=max_steps or training.max_steps, mirror=mirror)
-    return replace(model, schema=schema, both_ways=both_ways), training
+    shares = recipes.shares_of_motion(schema) if model.opinion_width else ()
+    return replace(model, schema=schema, both_ways=both_ways, opinion_shares=shares), training
 
 
 def train_idm(

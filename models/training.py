@@ -82,6 +82,11 @@ class _Run:
         return min(1.0, max(self.step / self.total, by_clock))
 
     @property
+    def last_step(self) -> int:
+        """With which the run will end, at the pace so far."""
+        return min(self.total, max(self.step, round(self.step / self.share_done)))
+
+    @property
     def checkpoint_is_due(self) -> bool:
         by_step = bool(self.config.checkpoint_every) and self.step % self.config.checkpoint_every == 0
         pause = self.config.checkpoint_seconds
@@ -119,7 +124,7 @@ def train(
             if where.out_dir and run.checkpoint_is_due:
                 _save(run, where)
             if where.progress is not None:
-                where.progress(run.step, total_steps, metrics)
+                where.progress(run.step, run.last_step, metrics)
     _log(run, where, last=True)
     if where.out_dir:
         _save(run, where)

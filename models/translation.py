@@ -14,7 +14,7 @@ Shapes: S = 16 cells per side, N = S * S cells, D = 42 directions. x right, y do
 
 import numpy as np
 
-from models.ego_motion import SIDE, TURN_UNIT_DEG, View
+from models.view import SIDE, View
 
 CELLS = 16
 """Cells per side of the flow."""
@@ -28,7 +28,7 @@ LEAST_LENGTH_PX = 1.0
 """Shifts shorter than this, at distance 1, say nothing of speed: the direction is seen there end-on."""
 SHARPNESS = 0.01
 """Misfit by which a direction counts less by a factor e."""
-MISFIT_UNIT, SPEED_UNIT = 0.1, 0.125
+MISFIT_UNIT, TURN_UNIT_DEG, SPEED_UNIT = 0.1, 4.0, 0.125
 """What counts as 1."""
 RIDGE = 1e-3
 """Share of what all cells say that holds each turn to 0: along its own lines a direction says nothing of it."""
@@ -77,8 +77,11 @@ _ACROSS = np.stack([-_ALONG[:, 1], _ALONG[:, 0]], axis=1)
 _TURN_ALONG, _TURN_ACROSS = (np.einsum("dcn,ckn->dnk", way, _TURNS).astype(np.float32) for way in (_ALONG, _ACROSS))
 
 
-def translation(flow: np.ndarray) -> np.ndarray:
-    """The `NUMBERS` of a flow (S, S, 3) in pixels of the whole picture: to the right, down, disagreement both ways."""
+def translation(flow: np.ndarray, tilt_deg: float) -> np.ndarray:
+    """The `NUMBERS` of a flow (S, S, 3) in pixels of the whole picture: to the right, down, disagreement both ways.
+
+    Of a view that looks down by `tilt_deg`: directions and velocities are told as an upright player sees them.
+    """
     right, down, disagreement = flow.reshape(-1, 3).T.astype(np.float32)
     trust = _TRUST / (1 + (disagreement / DISAGREEMENT_PX) ** 2)
     turn, along, fits = _fit(np.stack([right, down]), trust)
@@ -87,10 +90,16 @@ def translation(flow: np.ndarray) -> np.ndarray:
     likely /= likely.sum()
     weight, speed = trust * fits, along.clip(0) / _LENGTH
     fastness = [(weight * part * speed).sum(axis=1) / ((weight * part).sum(axis=1) + 1) for part in (1, _LOWER)]
-    means = [DIRECTIONS, np.rad2deg(turn) / TURN_UNIT_DEG, *(DIRECTIONS * s[:, None] / SPEED_UNIT for s in fastness)]
+    upright = DIRECTIONS @ _levelled(np.deg2rad(tilt_deg)).T
+    means = [upright, np.rad2deg(turn) / TURN_UNIT_DEG, *(upright * s[:, None] / SPEED_UNIT for s in fastness)]
     above = (misfit - misfit.min()) / MISFIT_UNIT
     told = np.concatenate([above, [misfit.min() / MISFIT_UNIT], *(likely @ mean for mean in means)])
     return told.clip(-LARGEST, LARGEST)
+
+
+def _levelled(tilt: float) -> np.ndarray:
+    """(3, 3): the camera's axes to the player's, who stands upright: right, down, ahead."""
+    return np.array([[1, 0, 0], [0, np.cos(tilt), np.sin(tilt)], [0, -np.sin(tilt), np.cos(tilt)]], np.float32)
 
 
 def _fit(flow: np.ndarray, trust: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -94,6 +94,13 @@ def two_opinions(odds: dict[str, float], length: int = 60) -> tuple[InverseDynam
     return model, Episode("e", "w", frames, buttons, np.zeros((length, 2)), np.ones(length, np.float32))
 
 
+@pytest.fixture
+def little_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two nats are enough, so that tests need few frames."""
+    monkeypatch.setattr("models.calibrate.EVIDENCE", 2.0)
+
+
+@pytest.mark.usefixtures("little_evidence")
 def test_the_second_opinion_counts_where_it_is_right() -> None:
     """And for both of a mirrored pair or for none: left is held, right is not."""
     model, episode = two_opinions({"forward": 4, "jump": -4, "left": 4, "right": 4, "hotbar.1": -4, "hotbar.9": -4})
@@ -105,18 +112,20 @@ def test_the_second_opinion_counts_where_it_is_right() -> None:
     assert not said.buttons[:, BUTTONS.index("jump")].any()
 
 
-def test_shares_need_evidence_and_are_found_anew(tmp_path: Path) -> None:
-    """A tenth of a nat for each of 60 frames is enough, of 3 frames it is not."""
-    for length, shares in ((3, {}), (60, {"forward": 0.75})):
+@pytest.mark.usefixtures("little_evidence")
+def test_shares_need_evidence_and_stay_without(tmp_path: Path) -> None:
+    """Some hundredths of a nat for each of 240 frames are enough, of 3 frames they are not."""
+    for length, changed in ((3, {}), (240, {"forward": 0.75})):
         model, episode = two_opinions({"forward": 0.3}, length)
         set_temperature(model, 2.0)
         model.config = replace(model.config, opinion_shares=(0.5,) * 20)
-        assert calibrate(model, [episode]).shares == shares
+        assert calibrate(model, [episode]).shares == dict.fromkeys(BUTTONS, 0.5) | changed
         model.save(tmp_path)
         assert InverseDynamicsModel.load(tmp_path).config.opinion_shares == model.config.opinion_shares
         assert model.second_head["buttons"].temperature == model.config.temperature
 
 
+@pytest.mark.usefixtures("little_evidence")
 def test_the_camera_counts_by_a_share_of_its_own() -> None:
     """The second says what was played, a still camera; the first knows nothing."""
     model, episode = two_opinions({})

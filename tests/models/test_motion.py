@@ -7,7 +7,7 @@ import torch
 
 from models import flow_change
 from models.ego_motion import NUMBERS as TURN_NUMBERS
-from models.ego_motion import SIDE, TURN_UNIT_DEG, VIEWS
+from models.ego_motion import TURN_UNIT_DEG
 from models.motion import (
     CHANGE_FROM,
     FLOW,
@@ -28,6 +28,7 @@ from models.motion import (
     numbers_of,
 )
 from models.translation import DIRECTIONS, SPEED_UNIT
+from models.view import SIDE, VIEWS
 from tests.models.game import played
 from tests.models.test_ego_motion import matrix, turned, world
 
@@ -40,10 +41,13 @@ def test_maps_look_one_frame_ahead_and_know_nothing_after_the_last() -> None:
     changed = frames.clone()
     changed[1, 2] = changed[1, 2].flip(0)
     moved = (motion_maps(changed) - maps).abs().amax((2, 3, 4)) > 1e-6
-    assert moved.tolist() == [[False] * 4, [False, True, True, False]]
+    assert moved[0].tolist() == [False] * 4
+    assert moved[1, 1:].tolist() == [True, True, False]  # how far the view looks down is told by all of the episode
 
 
-def test_maps_of_an_episode_are_those_of_its_windows() -> None:
+def test_maps_of_an_episode_are_those_of_its_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But for how far the view looks down, which the whole episode tells."""
+    monkeypatch.setattr("models.ego_motion.tilts", lambda turns: np.full(len(turns), 20.0))
     frames = played(12)
     whole = episode_maps(frames[0].numpy())
     window = motion_maps(frames[:, 4:10])[0].numpy()
@@ -65,7 +69,7 @@ def test_what_only_turned_does_not_move() -> None:
     maps = episode_maps(np.stack([frame, turned(frame, 6, -4, 0)]))[0].astype(np.float32)
     numbers = numbers_of(torch.from_numpy(maps)[None, None])[0, 0]
     assert numbers.shape == (NUMBERS,)
-    np.testing.assert_allclose(numbers[:3] * TURN_UNIT_DEG, (6, -4, 0), atol=0.1)
+    np.testing.assert_allclose(numbers[:2] * TURN_UNIT_DEG, (6, 4), atol=0.1)
     seen = maps[:, 4:-4, 4:-4]
     assert np.abs(seen[FLOW]).mean() * FLOW_UNIT_PX < 0.2  # a turn of 8 pixels
     turned_back, as_it_was = seen[MISFIT].mean((1, 2))

@@ -1,13 +1,12 @@
 """The front end that sees motion and change: shapes, and who sees whom."""
 
-import cv2
 import numpy as np
 import pytest
 import torch
 
 from models.actions import MINECRAFT, bin_centres
-from models.ego_motion import TURN_UNIT_DEG
-from models.motion import GRID, NUMBERS, episode_maps, numbers_of, seen
+from models.ego_motion import ANSWERS
+from models.motion import GRID, episode_maps, numbers_of, seen
 from models.motion_encoder import (
     PATCH,
     Change,
@@ -20,7 +19,7 @@ from models.motion_encoder import (
     turned_camera,
 )
 from tests.models.game import played
-from tests.models.test_ego_motion import turned, world
+from tests.models.test_ego_motion import looks, turned, world
 
 
 def test_change_looks_at_the_picture_and_the_steps_around_it() -> None:
@@ -93,14 +92,12 @@ def test_shares_of_bins_have_the_motion_as_their_mean() -> None:
 
 
 def test_turns_are_the_games_pitch_and_yaw() -> None:
-    """A player who looks 40 degrees down and turns 6 to the right sees yaw and roll."""
-    down, right = np.deg2rad(40), np.deg2rad(6)
-    looks_down = cv2.Rodrigues(np.array([down, 0, 0]))[0]
-    turn = looks_down @ cv2.Rodrigues(np.array([0, -right, 0]))[0] @ looks_down.T
-    numbers = torch.zeros(1, 1, NUMBERS)
-    numbers[..., :3] = torch.from_numpy(np.rad2deg(cv2.Rodrigues(turn)[0]).ravel() / TURN_UNIT_DEG)
-    pitch, yaw = turned_camera(numbers)[0, 0, 0].tolist()
-    assert (pitch, yaw) == (pytest.approx(0, abs=1e-4), pytest.approx(6, abs=1e-4))
+    """A player who looks 40 degrees down and turns 6 to the right and 2 up; what is told first is the best turn."""
+    maps = torch.from_numpy(episode_maps(looks(40, [(0, 0), (-2, 6)])))[None].float()
+    answers = turned_camera(numbers_of(maps))
+    assert answers.shape == (1, 2, ANSWERS, 2)
+    for best in (answers[0, 0, 0], answers[0, 0, -1]):
+        assert best.tolist() == [pytest.approx(-2, abs=0.2), pytest.approx(6, abs=0.2)]
 
 
 def test_the_best_turns_bins_go_to_the_heads_as_they_are() -> None:

@@ -144,8 +144,12 @@ def test_progress_is_called_each_step() -> None:
 
 
 def test_max_seconds_stops_a_long_run() -> None:
-    result = run(replace(CONFIG, max_steps=10**7, max_seconds=0.5))
+    expected: list[int] = []
+    config = replace(CONFIG, max_steps=10**7, max_seconds=0.5)
+    result = run(config, progress=lambda step, total, metrics: expected.append(total))
     assert 0.5 <= result.seconds < 5
+    assert expected[-1] == result.steps, "what progress counts up to is where the clock will end it"
+    assert expected[0] < 10**6
     assert result.history[-1]["learning_rate"] < 0.3 * CONFIG.learning_rate
 
 
