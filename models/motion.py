@@ -82,7 +82,10 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
 
 @torch.no_grad()
 def motion_maps(frames: Tensor) -> Tensor:
-    """The maps of windows: uint8 (B, T, 128, 128, 3) -> float16 (B, T, M, G, G)."""
+    """The maps of windows: uint8 (B, T, 128, 128, 3) -> float16 (B, T, M, G, G).
+
+    Those of an episode, cut, are a little better: all of it says how far the view looks down.
+    """
     found = np.stack([episode_maps(window) for window in frames.cpu().numpy()])
     return torch.from_numpy(found).to(frames.device)
 
