@@ -17,10 +17,8 @@ TILTS_DEG = np.arange(-90, 91, 3.0)
 SCALE, POWER, LEAST_ERROR = 8.0, 1.4, 0.4
 """Degrees by which a turn of one degree says it wrong; by which power of its size larger ones say it better; and what
 is left of the error then."""
-MISFIT_SURE, MISFIT_VAGUE = 0.3, 0.2
-"""Misfit of a turn up to which it errs so much, and beyond it by how much the error grows by..."""
-VAGUER = 3.2
-"""...this factor, and as much again."""
+MISFIT_SURE, VAGUER = 0.3, 16.0
+"""Misfit of a turn up to which it errs so much; beyond it, how many times as much more, per unit of misfit."""
 MISFIT_TRUE, MISFIT_FALSE = 0.375, 0.735
 """Misfits from which on a turn is hardly ever wrong altogether, and nearly always."""
 TRUE_SHARE = (0.013, 0.98)
@@ -50,8 +48,8 @@ class Seen(NamedTuple):
 def tilts(turns: Sequence[Seen]) -> np.ndarray:
     """(L,) degrees that the first frame of each pair looks down, from the turns of all pairs of an episode: the mean of
     what is likely."""
-    likely = _evidence(np.array(turns, np.float64).reshape(-1, 4).T)
-    pitches, lost = np.array([t.pitch for t in turns]), np.array([t.misfit > MISFIT_LOST for t in turns], int)
+    pitches, yaws, rolls, misfits = np.array(turns, np.float64).reshape(-1, 4).T
+    likely, lost = _evidence(yaws, rolls, misfits), (misfits > MISFIT_LOST).astype(int)
     told, to_come = np.empty_like(likely), np.ones_like(likely)
     belief = np.ones(len(TILTS_DEG))
     for now, (seen, pitch, steps) in enumerate(zip(likely, pitches, lost, strict=True)):
@@ -64,13 +62,12 @@ def tilts(turns: Sequence[Seen]) -> np.ndarray:
     return both @ TILTS_DEG / both.sum(axis=1)
 
 
-def _evidence(turns: np.ndarray) -> np.ndarray:
-    """(L, G): how likely each turn of (4, L) is at each tilt, up to a factor."""
-    _, yaw, roll, misfit = turns
+def _evidence(yaw: np.ndarray, roll: np.ndarray, misfit: np.ndarray) -> np.ndarray:
+    """(L, G): how likely each turn is at each tilt, up to a factor."""
     tilt = np.rad2deg(np.arctan2(roll * np.where(yaw < 0, -1, 1), np.abs(yaw)))
     error = (tilt[:, None] - TILTS_DEG + 90) % 180 - 90
     size = np.maximum(np.hypot(yaw, roll), 0.05)
-    vague = 1 + VAGUER * np.maximum((misfit - MISFIT_SURE) / MISFIT_VAGUE, 0)
+    vague = 1 + VAGUER * np.maximum(misfit - MISFIT_SURE, 0)
     spread = ((LEAST_ERROR + SCALE / size**POWER) * vague)[:, None]
     true = ((MISFIT_FALSE - misfit) / (MISFIT_FALSE - MISFIT_TRUE)).clip(*TRUE_SHARE)[:, None]
     found = true * 180 / np.pi * spread / (error**2 + spread**2) + 1 - true

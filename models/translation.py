@@ -14,6 +14,8 @@ Shapes: S = 16 cells per side, N = S * S cells, D = 42 directions. x right, y do
 
 import numpy as np
 
+from models.ego_motion import TURN_UNIT_DEG
+from models.turns import rotation
 from models.view import SIDE, View
 
 CELLS = 16
@@ -28,7 +30,7 @@ LEAST_LENGTH_PX = 1.0
 """Shifts shorter than this, at distance 1, say nothing of speed: the direction is seen there end-on."""
 SHARPNESS = 0.01
 """Misfit by which a direction counts less by a factor e."""
-MISFIT_UNIT, TURN_UNIT_DEG, SPEED_UNIT = 0.1, 4.0, 0.125
+MISFIT_UNIT, SPEED_UNIT = 0.1, 0.125
 """What counts as 1."""
 RIDGE = 1e-3
 """Share of what all cells say that holds each turn to 0: along its own lines a direction says nothing of it."""
@@ -90,16 +92,11 @@ def translation(flow: np.ndarray, tilt_deg: float) -> np.ndarray:
     likely /= likely.sum()
     weight, speed = trust * fits, along.clip(0) / _LENGTH
     fastness = [(weight * part * speed).sum(axis=1) / ((weight * part).sum(axis=1) + 1) for part in (1, _LOWER)]
-    upright = DIRECTIONS @ _levelled(np.deg2rad(tilt_deg)).T
+    upright = DIRECTIONS @ rotation(np.deg2rad([tilt_deg, 0.0, 0.0])).astype(np.float32)
     means = [upright, np.rad2deg(turn) / TURN_UNIT_DEG, *(upright * s[:, None] / SPEED_UNIT for s in fastness)]
     above = (misfit - misfit.min()) / MISFIT_UNIT
     told = np.concatenate([above, [misfit.min() / MISFIT_UNIT], *(likely @ mean for mean in means)])
     return told.clip(-LARGEST, LARGEST)
-
-
-def _levelled(tilt: float) -> np.ndarray:
-    """(3, 3): the camera's axes to the player's, who stands upright: right, down, ahead."""
-    return np.array([[1, 0, 0], [0, np.cos(tilt), np.sin(tilt)], [0, -np.sin(tilt), np.cos(tilt)]], np.float32)
 
 
 def _fit(flow: np.ndarray, trust: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -125,6 +125,15 @@ def test_shares_need_evidence_and_stay_without(tmp_path: Path) -> None:
         assert model.second_head["buttons"].temperature == model.config.temperature
 
 
+def test_a_key_that_is_never_pressed_keeps_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second opinion is a little wrong of it for 60 frames: too little to be heard no more, if not for two nats."""
+    model, episode = two_opinions({"back": 0.5})
+    model.config = replace(model.config, opinion_shares=(0.5,) * 20)
+    assert calibrate(model, [episode]).shares == dict.fromkeys(BUTTONS, 0.5)
+    monkeypatch.setattr("models.calibrate.EVIDENCE", 2.0)
+    assert "back" not in calibrate(model, [episode]).shares
+
+
 @pytest.mark.usefixtures("little_evidence")
 def test_the_camera_counts_by_a_share_of_its_own() -> None:
     """The second says what was played, a still camera; the first knows nothing."""
