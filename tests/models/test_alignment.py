@@ -36,7 +36,7 @@ def test_the_true_turn_fits_and_no_turn_does_not() -> None:
 def test_all_trials_at_once_are_the_trials_one_by_one(tilt_deg: float) -> None:
     pair, tried = pair_of(world(), turned(world(), 3, -6, 1)), trials(np.deg2rad(tilt_deg))
     one_by_one = [pair.misfit(Upright(np.deg2rad(tilt_deg)).matrix(turn), SIZES[0]) for turn in tried.numbers]
-    np.testing.assert_allclose(pair.misfits(tried), one_by_one, atol=1e-4)
+    np.testing.assert_allclose(pair.misfits(tried), one_by_one, atol=1e-5)
     assert np.ptp(one_by_one) > 0.2
 
 

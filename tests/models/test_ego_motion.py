@@ -97,7 +97,9 @@ def test_a_moving_part_does_not_turn_the_camera() -> None:
     after = turned(frame, 2, 3, 0)
     after[20:60, 10:60] = other[20:60, 10:60]  # a tenth of the picture is something else
     after[112:, 30:98] = frame[112:, 30:98]  # bars stay
-    np.testing.assert_allclose(found(frame, after).free.degrees, (2, 3, 0), atol=0.1)
+    pair = pair_of(frame, after)
+    np.testing.assert_allclose(free_turn(pair).degrees, (2, 3, 0), atol=0.1)
+    np.testing.assert_allclose(upright_turns(pair, 0)[0].degrees, (2, -3), atol=0.1)
 
 
 def test_the_horizon_turns_the_camera_though_compression_keeps_the_sand_still() -> None:
@@ -119,7 +121,7 @@ def test_the_horizon_turns_the_camera_though_compression_keeps_the_sand_still() 
 def test_numbers_are_the_turns_best_first_any_turn_and_no_turn() -> None:
     motion = found(*looks(50, [(0, 0), (2, -7)]))
     numbers = motion.numbers
-    assert numbers.shape == (NUMBERS,)
+    assert numbers.shape == (NUMBERS,) == (3 * ANSWERS + 1,)
     answers = numbers[: 3 * ANSWERS].reshape(ANSWERS, 3)
     for turn, (pitch, yaw, misfit) in zip(motion.turns, answers, strict=False):
         np.testing.assert_allclose((pitch, yaw), turn.degrees / TURN_UNIT_DEG, rtol=1e-6)
@@ -152,7 +154,7 @@ def test_mirrored_pictures_turn_the_other_way() -> None:
     )
     for one, other in zip(straight, turned_round, strict=True):
         one[list(TURNED_BY_MIRROR)] *= -1
-        np.testing.assert_allclose(other[[0, 1, 2, 12, 13, 14, 15]], one[[0, 1, 2, 12, 13, 14, 15]], atol=0.04)
+        np.testing.assert_allclose(other[[0, 1, 2, 12, 13, 14, 15]], one[[0, 1, 2, 12, 13, 14, 15]], atol=0.03)
 
 
 @pytest.mark.parametrize("length", [0, 1])
