@@ -34,7 +34,7 @@ with DAG(
             [],
             type="array",
             items={"type": "string"},
-            description="Further worlds, one per line, that only fit the confidence; empty leaves it as it is.",
+            description="Further worlds, one per line, that only fit the confidence; empty leaves it to the recipe.",
         ),
         "max_steps": Param(0, type="integer", minimum=0, description="Training steps; 0 means the recipe's."),
     },

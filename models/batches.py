@@ -58,11 +58,41 @@ def stack(windows: Sequence[Batch]) -> Batch:
     return Batch(**arrays)
 
 
+class _Epochs:
+    """An endless sequence of windows: each epoch cuts the chosen episodes at a new random phase and shuffles them."""
+
+    def __init__(self, episodes: Sequence[Episode], chosen: Sequence[int], length: int, seed: Sequence[int]) -> None:
+        self._episodes, self._chosen, self._length, self._seed = episodes, chosen, length, seed
+        self._epoch, self._done_before = 0, 0
+        self._windows = self._cut()
+
+    def window(self, number: int) -> tuple[int, np.ndarray]:
+        """Window `number`, as (episode index, rows). Numbers never fall."""
+        while number >= self._done_before + len(self._windows):
+            self._done_before += len(self._windows)
+            self._epoch += 1
+            self._windows = self._cut()
+        return self._windows[number - self._done_before]
+
+    def _cut(self) -> list[tuple[int, np.ndarray]]:
+        rng, length = np.random.default_rng([*self._seed, self._epoch]), self._length
+        windows = []
+        for e in self._chosen:
+            frames = len(self._episodes[e])
+            start = int(rng.integers(max(frames - length, 0) % length + 1))
+            stops = range(start, max(frames - length, 0) + 1, length)
+            windows += [(e, np.arange(s, min(s + length, frames))) for s in stops]
+        useful = [(e, rows) for e, rows in windows if self._episodes[e].weight[rows].any()] or windows
+        return [useful[i] for i in rng.permutation(len(useful))]
+
+
 class RandomWindows:
     """Independent windows for the IDM. Each epoch cuts every episode at a new random phase and shuffles the windows.
 
     So all frames are seen about once an epoch, in contexts that change from epoch to epoch. `position` counts the
     batches handed out; an epoch's last batch is filled up from the next epoch. `workers` take every `size`-th window.
+    `seen`: the indices of the episodes that each member sees; window i of a batch is then for member i modulo their
+    number, which has epochs of its own.
     """
 
     def __init__(
@@ -73,42 +103,27 @@ class RandomWindows:
         seed: int,
         position: int = 0,
         workers: Workers | None = None,
+        seen: Sequence[Sequence[int]] = (),
     ) -> None:
         _check_source(episodes, length, batch)
         self._mine = (workers or Workers()).part_of(batch)
-        self.episodes, self.length, self.batch, self.seed = list(episodes), length, batch, seed
+        self.episodes, self.length, self.batch = list(episodes), length, batch
         self.position = position
-        self._epoch, self._done_before = 0, 0
-        self._windows = self._cut(0)
+        seeds = [[seed, member] for member in range(len(seen))] or [[seed]]
+        parts = seen or [range(len(episodes))]
+        self._epochs = [_Epochs(self.episodes, *own) for own in zip(parts, [length] * len(parts), seeds, strict=True)]
 
     def __iter__(self) -> Iterator[Batch]:
         return self
 
     def __next__(self) -> Batch:
-        start = self.position * self.batch
-        chosen = [self._window(start + i) for i in self._mine]
+        chosen = []
+        for i in self._mine:
+            number, member = divmod(self.position * self.batch + i, len(self._epochs))
+            chosen.append(self._epochs[member].window(number))
         self.position += 1
         windows = stack([take_window(self.episodes[e], rows, self.length) for e, rows in chosen])
         return replace(windows, number=np.array(self._mine))
-
-    def _window(self, number: int) -> tuple[int, np.ndarray]:
-        """Window `number` of the endless sequence of epochs, as (episode index, rows)."""
-        while number >= self._done_before + len(self._windows):
-            self._done_before += len(self._windows)
-            self._epoch += 1
-            self._windows = self._cut(self._epoch)
-        return self._windows[number - self._done_before]
-
-    def _cut(self, epoch: int) -> list[tuple[int, np.ndarray]]:
-        rng = np.random.default_rng([self.seed, epoch])
-        windows = []
-        for e, episode in enumerate(self.episodes):
-            slack = max(len(episode) - self.length, 0) % self.length
-            start = int(rng.integers(slack + 1))
-            stops = range(start, max(len(episode) - self.length, 0) + 1, self.length)
-            windows += [(e, np.arange(s, min(s + self.length, len(episode)))) for s in stops]
-        useful = [(e, rows) for e, rows in windows if self.episodes[e].weight[rows].any()] or windows
-        return [useful[i] for i in rng.permutation(len(useful))]
 
 
 class EpisodeStreams:

@@ -3,7 +3,7 @@
 The confidence is the product over 22 heads, and trained heads are surer of themselves than they should be on worlds
 they never saw. One temperature for all heads mends most of it, and no label changes. Where the model has a second
 opinion (`models.second_opinion`), first its share in each button and in the camera is chosen. Fit both on worlds that
-are neither trained on nor tested on.
+are neither trained on nor tested on; a training whose members leave worlds out (`models.folds`) does it by itself.
 
     python -m models.calibrate --idm DIR --recordings DIR --worlds PLAYER [PLAYER ...] --out DIR
 """
@@ -27,6 +27,7 @@ from models.idm_config import IDMConfig
 from models.metrics import calibration_error
 from models.predict import Opinions, chosen_buttons, opinions, play, weighed
 from models.second_opinion import mean_opinion
+from models.train_types import Progress
 
 TEMPERATURES = np.geomspace(0.25, 8.0, 241)
 """Factors that are tried on the present temperature; neighbours differ by 1.5 %."""
@@ -56,10 +57,16 @@ class Calibration:
     error_before: float
     """Expected calibration error on these frames."""
     error_after: float
+    worlds: list[str]
+    """Whose frames these are."""
 
 
-def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calibration:
+def calibrate(
+    model: InverseDynamicsModel, episodes: Sequence[Episode], said: Sequence[Opinions] | None = None
+) -> Calibration:
     """Set the shares and the temperature of `model` to those that make what was played, and its confidence, likeliest.
+
+    `said`: what is to be weighed, if it is not what the model says of the episodes now.
 
     Raises:
         ValueError: no frame has a known action, or the episodes are of another schema.
@@ -67,7 +74,7 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
     check_schema(episodes, model.config.schema)
     if not any(episode.weight.any() for episode in episodes):
         raise ValueError("expected frames with a known action to calibrate on, got none; name other worlds")
-    said = [opinions(model, episode.frames) for episode in episodes]
+    said = said or [opinions(model, episode.frames) for episode in episodes]
     if model.config.opinion_width:
         shares, camera = best_shares(model.config, episodes, said)
         model.config = replace(model.config, opinion_shares=tuple(shares.tolist()), camera_share=camera)
@@ -78,7 +85,21 @@ def calibrate(model: InverseDynamicsModel, episodes: Sequence[Episode]) -> Calib
     set_temperature(model, model.config.temperature * factor)
     by_button = dict(zip(model.config.schema.buttons, model.config.opinion_shares, strict=False))
     counted = {name: share for name, share in (by_button | {"camera": model.config.camera_share}).items() if share}
-    return Calibration(model.config.temperature, factor, counted, len(correct), before, after)
+    worlds = sorted({episode.world for episode in episodes})
+    return Calibration(model.config.temperature, factor, counted, len(correct), before, after, worlds)
+
+
+def said_by_the_absent(
+    model: InverseDynamicsModel, episodes: Sequence[Episode], folds: Sequence[int], progress: Progress | None = None
+) -> list[Opinions]:
+    """Of each episode, what the member says that never saw its world; one member is as sure of itself as several."""
+    said, done, total = [], 0, sum(map(len, episodes))
+    for episode, fold in zip(episodes, folds, strict=True):
+        said.append(opinions(model.alone(fold), episode.frames, maps=episode.maps))
+        done += len(episode)
+        if progress:
+            progress(done, total, {})
+    return said
 
 
 def set_temperature(model: InverseDynamicsModel, temperature: float) -> None:

@@ -11,6 +11,7 @@ here, though its tensors are loaded and saved. `use_lastlayer=True` runs it, as 
 """
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Self, cast
@@ -138,6 +139,12 @@ class InverseDynamicsModel(nn.Module):
     def in_parts(self) -> bool:
         """In training, may a call leave weights unused? Members without a window in it have no part in it."""
         return len(self.others) > 0
+
+    def alone(self, member: int) -> Self:
+        """One member, 0 to `members` - 1, as a model that shares its weights and says what the member says."""
+        one = copy(self.others[member - 1] if member else self)
+        one._modules = {**one._modules, "others": nn.ModuleList()}
+        return cast(Self, one)
 
     def forward(
         self, frames: Tensor, maps: Tensor | None = None, numbers: Sequence[int] | None = None

@@ -60,6 +60,6 @@ def data_of(training: Sequence[Episode], held_out: Sequence[Episode], **origin: 
     return {**origin, **minutes, **worlds}
 
 
-def calibration_of(fitted: Calibration, episodes: Sequence[Episode]) -> dict[str, Any]:
+def calibration_of(fitted: Calibration) -> dict[str, Any]:
     """What the confidence was fitted on and what that changed, to be added to `data_of`."""
-    return {"calibrated_on": {**asdict(fitted), "worlds": sorted({episode.world for episode in episodes})}}
+    return {"calibrated_on": asdict(fitted)}

@@ -91,13 +91,23 @@ def play(said: Opinions) -> torch.Tensor:
 
 
 @torch.inference_mode()
-def opinions(model: InverseDynamicsModel, frames: np.ndarray, length: int = LENGTH, stride: int = STRIDE) -> Opinions:
-    """All that the heads say about each frame, none weighed: "buttons", "camera", "second_buttons" and so on if any."""
+def opinions(
+    model: InverseDynamicsModel,
+    frames: np.ndarray,
+    length: int = LENGTH,
+    stride: int = STRIDE,
+    maps: np.ndarray | None = None,
+) -> Opinions:
+    """All that the heads say about each frame, none weighed: "buttons", "camera", "second_buttons" and so on if any.
+    Beside maps that were computed ahead, frames are at half size."""
     if len(frames) == 0:
         raise ValueError("expected at least one frame to label, got none")
     is_small = model.config.front == "motion"
     with one_thread(is_small):
-        inputs = [half_size(frames), episode_maps(frames)] if is_small else [frames]  # once, though windows overlap
+        if maps is not None:
+            inputs = [frames, maps]
+        else:
+            inputs = [half_size(frames), episode_maps(frames)] if is_small else [frames]  # once, though windows overlap
         straight = _opinions(model, inputs, length, stride)
         if not model.config.both_ways:
             return straight

@@ -34,7 +34,7 @@ def idm_nano_cpu() -> IDMConfig:
         conv3d_taps=3,
         dilations=(2, 4, 8),
         dropout=0.3,
-        change_price=0.75,
+        change_price=0.5,
         camera_habit=0.33,
         opinion_width=80,
         opinion_memory=64,

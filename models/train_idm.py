@@ -8,26 +8,26 @@ unknown are seen but carry no loss.
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from models import recipes
 from models.actions import MINECRAFT, ActionSchema
 from models.augment import AugmentConfig
 from models.batches import RandomWindows
+from models.calibrate import Calibration, calibrate, said_by_the_absent
 from models.compact import packed, unpacked
 from models.dataset import Episode, check_schema
+from models.folds import folds_of, seen_with
 from models.habits import habits_of
 from models.idm import IDMConfig, InverseDynamicsModel
 from models.idm_objective import IDMObjective
-from models.motion import GRID, MAPS, episode_maps, half_size
-from models.parallel import Workers, one_thread
-from models.training import Progress, Source, Surroundings, TrainConfig, TrainResult, train
+from models.maps_ahead import with_maps
+from models.parallel import one_thread
+from models.training import Source, Surroundings, TrainConfig, TrainResult, train
 from models.weights import config_to_dict
 
 
@@ -46,6 +46,9 @@ class IDMTrainConfig(TrainConfig):
     walk_weight: float = 0.0
     """Weight of a further lesson, where recordings teach it: how the player moves through the world (`models.walk`).
     0 in the paper; only the front "motion" can learn it."""
+    leave_out: bool = False
+    """Each of several members never sees some of the worlds, if there are enough (`models.folds`): what it says of them
+    tells how sure the model may be, and which of its opinions to trust."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -54,6 +57,14 @@ class IDMTrainConfig(TrainConfig):
                 "training config: precompute keeps the motion of the frames as they are, but the augmentation moves "
                 "pixels; set its rotate_deg, scale, shear_deg and translate_px to 0, or precompute to false"
             )
+
+
+@dataclass(frozen=True)
+class IDMTrainResult(TrainResult):
+    """What a training of the IDM did."""
+
+    calibration: Calibration | None = None
+    """On the worlds that members left out, if they did."""
 
 
 def train_nano_cpu() -> IDMTrainConfig:
@@ -87,6 +98,7 @@ def train_nano_cpu() -> IDMTrainConfig:
         precompute=True,
         mean_weight=0.5,
         walk_weight=8.0,
+        leave_out=True,
         precision="auto",
     )
 
@@ -122,11 +134,11 @@ RECIPES: dict[str, tuple[Callable[[], IDMConfig], Callable[[], IDMTrainConfig]]]
 
 
 def fine_tuning(config: IDMTrainConfig) -> IDMTrainConfig:
-    """The same training made short, for weights that know the game: a twentieth of the length, a fifth of the
-    step size."""
+    """The same training made short, for weights that know the game: a twentieth of the length, a fifth of the step
+    size, and no world left out, as the weights may know it."""
     steps = max(1, config.max_steps // 20) if config.max_steps else None
     epochs = config.epochs / 20 if config.epochs else None
-    return replace(config, learning_rate=config.learning_rate / 5, max_steps=steps, epochs=epochs)
+    return replace(config, learning_rate=config.learning_rate / 5, max_steps=steps, epochs=epochs, leave_out=False)
 
 
 def configure(
@@ -157,8 +169,8 @@ def train_idm(
     model: InverseDynamicsModel,
     config: IDMTrainConfig,
     where: Surroundings | None = None,
-) -> TrainResult:
-    """Train an IDM in place.
+) -> IDMTrainResult:
+    """Train an IDM in place. Where its members leave worlds out, what they say of these calibrates it.
 
     Raises ValueError for nothing to train on or another game's actions, Diverged for a loss that is no number.
     """
@@ -172,8 +184,11 @@ def train_idm(
     if config.precompute and is_small:
         episodes = with_maps(episodes, where.workers, where.progress)
 
+    folds = folds_of(episodes, members) if config.leave_out else []
+    seen = seen_with(folds, members)
+
     def source(position: Any) -> Source:
-        return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0, where.workers)
+        return RandomWindows(episodes, config.window, config.batch, config.seed, position or 0, where.workers, seen)
 
     steps = config.total_steps(sum(len(episode) for episode in episodes))
     data = {
@@ -185,29 +200,10 @@ def train_idm(
         result = train(model, objective, source, config, total_steps=steps, data=data, where=where)
     bits = model.config.weight_bits
     model.load_state_dict(unpacked(packed(model.state_dict(), bits)))  # from here on it is what will be loaded again
-    return result
-
-
-def with_maps(
-    episodes: Sequence[Episode], workers: Workers | None = None, progress: Progress | None = None
-) -> list[Episode]:
-    """The episodes at half size with their motion maps as float16, computed on all cores, by all workers together."""
-    workers = workers or Workers()
-    mine = episodes[workers.rank :: workers.size]
-    found, done, total = [], 0, sum(map(len, mine))
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool, one_thread():
-        for maps in pool.map(episode_maps, [episode.frames for episode in mine]):
-            found.append(maps)
-            done += len(maps)
-            if progress:
-                progress(done, total, {})
-    complete, ready = [], iter(found)
-    for i, episode in enumerate(episodes):
-        rank = i % workers.size
-        maps = next(ready) if rank == workers.rank else np.empty((len(episode), MAPS, GRID, GRID), np.float16)
-        maps = workers.send_around(torch.from_numpy(maps), rank).numpy()
-        complete.append(replace(episode, frames=half_size(episode.frames), maps=maps))
-    return complete
+    calibration = None
+    if folds and where.workers.rank == 0:
+        calibration = calibrate(model, episodes, said_by_the_absent(model, episodes, folds, where.progress))
+    return IDMTrainResult(**vars(result), calibration=calibration)
 
 
 def new_model(config: IDMConfig, seed: int) -> InverseDynamicsModel:

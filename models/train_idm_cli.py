@@ -75,7 +75,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     with Logbook(options.out / "tensorboard") as logbook, progress_bar("train_idm") as progress:
         where = Surroundings(out_dir=options.out, progress=progress, on_row=logbook, workers=workers)
         result = train_idm(parts.training, model, config, where)
-    fitted = calibrate(model, parts.calibration) if parts.calibration else None
+    fitted = calibrate(model, parts.calibration) if parts.calibration else result.calibration
     model.save(options.out)
     summary = _write_results(options, model, config, result, parts, fitted)
     checkpoint.clear(options.out)
@@ -107,7 +107,7 @@ def _write_results(
     origin = {"recordings": str(options.recordings), "licence": options.licence}
     data = data_of(parts.training, parts.held_out, **origin)
     if fitted:
-        data |= calibration_of(fitted, parts.calibration)
+        data |= calibration_of(fitted)
     start = str(options.start_from or "")
     write_card(options.out, idm_card(model, config, result, report, recipe=options.recipe, data=data, start=start))
     summary: dict[str, Any] = {"steps": result.steps, "seconds": round(result.seconds, 1), "loss": result.final_loss}
@@ -123,7 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recordings", type=Path, required=True, help="folder of NAME.mp4 + NAME.jsonl")
     parser.add_argument("--held-out", nargs="*", default=[], help="players (worlds), or the beginning of their names")
     parser.add_argument(
-        "--calibrate", nargs="*", default=[], help="other worlds, which only fit how sure it is (models.calibrate)"
+        "--calibrate",
+        nargs="*",
+        default=[],
+        help="other worlds, which only fit how sure it is (models.calibrate); nano_cpu needs none if it has 8 worlds",
     )
     parser.add_argument("--schema", help="the game's buttons, keys and camera: a name or a .json file (minecraft)")
     parser.add_argument("--recipe", choices=sorted(RECIPES), default="nano_cpu")

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from models.dataset import Episode
     from models.idm import IDMConfig, InverseDynamicsModel
     from models.parallel import Workers
-    from models.train_idm import IDMTrainConfig
-    from models.training import TrainResult
+    from models.train_idm import IDMTrainConfig, IDMTrainResult
 
 HELD_OUT_SHARE = 0.2
 """Share of the worlds held out when none are named."""
@@ -43,7 +42,8 @@ class TrainIdmConfig:
     held_out: tuple[str, ...] = ()
     """Worlds (player names, or their beginnings) that are never trained on; empty picks a fifth by hash."""
     calibrate: tuple[str, ...] = ()
-    """Further worlds, on which only the confidence is fitted once the model is trained; empty leaves it as it is."""
+    """Further worlds, on which only the confidence is fitted once the model is trained; empty leaves it to the worlds
+    that members of the model did without, if the recipe lets them."""
     max_steps: int = field(default=0, metadata={"key": False})
     """Steps of the run; 0 means the recipe's, or a twentieth of them where the weights start from a model."""
     seed: int = 0
@@ -60,7 +60,7 @@ class Trained:
 
     model: "InverseDynamicsModel"
     config: "IDMTrainConfig"
-    result: "TrainResult"
+    result: "IDMTrainResult"
     training: "list[Episode]"
     calibration: "list[Episode]"
     held_out: "list[Episode]"
@@ -135,7 +135,7 @@ class TrainIdm(TrainingStage[TrainIdmConfig]):
         with user_errors(self.name):
             champion = Champion(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"]).schema)
             done = self.trained(unit, ctx)
-            fitted = calibrate(done.model, done.calibration) if done.calibration else None
+            fitted = calibrate(done.model, done.calibration) if done.calibration else done.result.calibration
             comparison = champion.compare(done.model, done.held_out, done.config.window)
             report = evaluate_episodes(done.model, done.held_out)
             with ctx.workspace() as name:
@@ -165,7 +165,7 @@ class TrainIdm(TrainingStage[TrainIdmConfig]):
         origin = origin_of(ctx, load_snapshot(ctx, "truth", unit.inputs["snapshot"]))
         data = data_of(done.training, done.held_out, **origin)
         if fitted:
-            data |= calibration_of(fitted, done.calibration)
+            data |= calibration_of(fitted)
         card = idm_card(
             done.model,
             done.config,

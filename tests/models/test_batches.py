@@ -45,6 +45,22 @@ def test_random_windows_resume_from_their_position() -> None:
     assert [seen(next(source)) for _ in range(9)] == [seen(next(resumed)) for _ in range(9)]
 
 
+def test_each_member_sees_its_episodes_in_epochs_of_its_own() -> None:
+    """Windows of a batch go round: 40 frames are four windows, so a member that sees one episode has it four times."""
+    episodes = [episode(i, 40) for i in range(3)]
+    members = [[0], [1, 2]]
+    source = RandomWindows(episodes, 10, 4, seed=3, seen=members)
+    batches = [seen(next(source)) for _ in range(6)]
+    for member, chosen in enumerate(members):
+        windows = [window for batch in batches for window in batch[member::2]]
+        assert {e for e, _ in windows} == set(chosen)
+        epoch = 4 * len(chosen)
+        for start in range(0, len(windows) - epoch + 1, epoch):
+            assert len(set(windows[start : start + epoch])) == epoch
+    resumed = RandomWindows(episodes, 10, 4, seed=3, position=2, seen=members)
+    assert [seen(next(resumed)) for _ in range(4)] == batches[2:]
+
+
 def test_a_short_episode_is_padded_without_weight() -> None:
     batch = next(RandomWindows([episode(0, 6)], 10, 1, seed=0))
     assert batch.weight[0].tolist() == [1] * 6 + [0] * 4

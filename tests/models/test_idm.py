@@ -221,6 +221,14 @@ def test_members_are_heard_together_as_the_mean_of_their_logits() -> None:
         assert (apart[0][name] - apart[1][name]).abs().max() > 1e-3, f"{name}: two members that are one"
 
 
+def test_one_member_can_be_asked_alone() -> None:
+    both, x = members(), frames(2, 5)
+    with torch.no_grad():
+        for member, expected in enumerate(alone(both)):
+            torch.testing.assert_close(both.alone(member)(x), expected(x), atol=1e-6, rtol=1e-6)
+    assert len(both.others) == 1, "the whole model is as it was"
+
+
 def test_in_training_each_member_sees_windows_of_its_own() -> None:
     both, x = members(), frames(4, 3)
     both.train()

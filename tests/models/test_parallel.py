@@ -14,10 +14,11 @@ import torch.distributed as dist
 
 from models.batches import EpisodeStreams, RandomWindows
 from models.idm import InverseDynamicsModel
+from models.maps_ahead import with_maps
 from models.parallel import Distributed, Workers
 from models.policy import Policy
 from models.train_bc import BCConfig, train_bc
-from models.train_idm import IDMTrainConfig, train_idm, with_maps
+from models.train_idm import IDMTrainConfig, train_idm
 from models.training import Surroundings
 from tests.models.game import episode
 from tests.models.test_train_bc import TINY as TINY_POLICY

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 from models.action_schema import load_schema
 from models.actions import BUTTONS
 from models.augment import AugmentConfig
-from models.batches import RandomWindows
+from models.batches import Batch, RandomWindows
 from models.dataset import Episode
 from models.evaluate import evaluate_episodes
 from models.habits import habits_of
@@ -58,7 +59,7 @@ def test_a_tiny_model_learns_the_keys_and_beats_both_baselines() -> None:
 def test_maps_computed_ahead_are_those_of_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half of the windows are mirrored, and still all maps are computed once; nor does it change the loss."""
     calls: list[int] = []
-    for module in ("motion", "train_idm"):
+    for module in ("motion", "maps_ahead"):
         monkeypatch.setattr(f"models.{module}.episode_maps", lambda frames: calls.append(1) or episode_maps(frames))
     config = replace(TINY, front="motion")
     episodes = [episode("w", 16, seed=1)]  # one window is the whole episode: nothing follows its last frame
@@ -116,6 +117,47 @@ def test_nano_cpu_has_work_for_eight_workers_and_for_every_member(size: int) -> 
     assert np.bincount(asked).tolist() == [config.batch // model.members] * model.members
 
 
+def test_members_are_calibrated_on_the_worlds_that_they_never_saw(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four worlds, known by their grey, for two members."""
+    play = [replace(one, frames=np.full_like(one.frames, 50 * i)) for i, one in enumerate(four_worlds())]
+    seen: dict[int, set[int]] = {0: set(), 1: set()}
+    asked: dict[int, set[int]] = {0: set(), 1: set()}
+
+    def loss(of: IDMObjective, model: torch.nn.Module, batch: Batch, device: str) -> Any:
+        for number, window in zip(batch.number, batch.frames, strict=True):
+            seen[number % 2].add(int(window[0, 0, 0, 0]) // 50)
+        return whole_loss(of, model, batch, device)
+
+    def say(one: InverseDynamicsModel, frames: torch.Tensor, maps: Any = None) -> Any:
+        if not one.training:
+            asked[0 if one.net is model.net else 1].add(int(frames[0, 0, 0, 0, 0]) // 50)
+        return whole_say(one, frames, maps)
+
+    whole_loss, whole_say = IDMObjective.loss, InverseDynamicsModel._say
+    monkeypatch.setattr(IDMObjective, "loss", loss)
+    monkeypatch.setattr(InverseDynamicsModel, "_say", say)
+    config = IDMTrainConfig(learning_rate=1e-3, batch=4, window=8, max_steps=12, leave_out=True)
+    model = new_model(replace(TINY, members=2), 0)
+    found = train_idm(play, model, config).calibration
+    assert found is not None
+    assert (found.frames, found.worlds) == (sum(map(len, play)), ["0", "1", "2", "3"])
+    assert model.config.temperature == found.temperature
+    for member in (0, 1):
+        assert len(asked[member]) == 2
+        assert seen[member] == {0, 1, 2, 3} - asked[member]
+
+
+def test_too_few_worlds_are_seen_by_all_members() -> None:
+    config = IDMTrainConfig(learning_rate=1e-3, batch=2, window=8, max_steps=1, leave_out=True)
+    model = new_model(replace(TINY, members=2), 0)
+    assert train_idm(four_worlds()[:3], model, config).calibration is None
+    assert model.config.temperature == 1.0
+
+
+def four_worlds() -> list[Episode]:
+    return [episode(str(seed), 16 + 4 * seed, seed=seed) for seed in range(4)]
+
+
 @pytest.mark.parametrize("bits", [32, 16, 8])
 def test_weights_are_rounded_when_training_ends(bits: int, tmp_path: Path) -> None:
     """So that what is measured then is what will be loaded again."""
@@ -135,6 +177,7 @@ def test_a_fine_tuning_is_a_twentieth_with_a_fifth_of_the_step_size() -> None:
     assert whole.epochs == 45 * model.members, "every member sees every frame 45 times"
     assert (whole.epochs / short.epochs, whole.learning_rate / short.learning_rate) == pytest.approx((20, 5))
     assert (short.batch, short.window, short.augment) == (whole.batch, whole.window, whole.augment)
+    assert (whole.leave_out, short.leave_out) == (True, False)
     assert [fine_tuning(replace(whole, max_steps=steps)).max_steps for steps in (1000, 3)] == [50, 1]
     assert configure("nano_cpu", max_steps=1000, tune=True)[1].max_steps == 1000, "what is asked for has the last word"
 
