@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from models.turns import Family, Trials
-from models.view import SIDE, SIZES, VIEWS, Image, weight_of_change
+from models.view import OUTSIDE, SIDE, SIZES, VIEWS, Image, weight_of_change
 
 SURROUNDINGS = 25
 """Side of the square, in pixels, whose mean and contrast are taken out: dusk changes the light, not the view."""
@@ -29,8 +29,6 @@ CHANGE_SOFTNESS = 8.0
 """Grey levels of change that count half."""
 UNCHANGED = 0.1
 """How much a place counts where nothing changed."""
-OUTSIDE = 1e4
-"""Stands for what the second frame does not show."""
 SOFTNESS = {32: (20.0, 15.0), 64: (15.0, 12.0, 10.0), 128: (9.0, 7.0, 5.0, 4.0)}
 """Grey levels of misfit that count half, one per step of the refinement."""
 JUDGED_AT = {32: 12.0, 64: 6.0, 128: 4.0}
@@ -74,12 +72,21 @@ class Pair:
         return weight_of_change(UNCHANGED + (1 - UNCHANGED) * changed)
 
     @cached_property
+    def gradients(self) -> dict[int, tuple[Image, Image]]:
+        """By how much the grey level grows per pixel to the right and down, (side, side) both, on all sizes."""
+        found = {}
+        for side in SIZES:
+            image = self.before.even[side]
+            across, along = (cv2.Sobel(image, -1, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
+            found[side] = across, along
+        return found
+
+    @cached_property
     def slopes(self) -> dict[int, Image]:
         """By how much each pixel's grey level grows per radian about each axis, (3, side * side)."""
         found = {}
         for side, view in VIEWS.items():
-            image = self.before.even[side]
-            across, along = (cv2.Sobel(image, -1, *order, ksize=3, scale=1 / 8) for order in ((1, 0), (0, 1)))
+            across, along = self.gradients[side]
             found[side] = (across * view.rightward + along * view.downward).reshape(3, -1)
         return found
 
@@ -91,6 +98,10 @@ class Pair:
         """The share of the picture that a turn does not explain: 0 to 1."""
         return float(_share(*self.misfit_map(turn, side, JUDGED_AT[side])))
 
+    def unexplained(self, family: Family, numbers: np.ndarray, side: int) -> float:
+        """The share of the picture that a motion of the family does not explain: 0 to 1."""
+        return float(_share(*self._compared(family.back(self.after.even[side], numbers), JUDGED_AT[side])))
+
     def misfits(self, trials: Trials) -> np.ndarray:
         """(N,): the same, of many turns on the smallest picture; at once, for a third of the time."""
         side = SIZES[0]
@@ -98,17 +109,17 @@ class Pair:
         return _share(*self._compared(seen.reshape(-1, side, side), JUDGED_AT[side]))
 
     def refined(self, family: Family, numbers: np.ndarray, side: int) -> np.ndarray:
-        """The turn of the family that fits better: Gauss-Newton, inverse compositional (Baker and Matthews 2004), with
-        the weights of Geman and McClure."""
-        view, before, after = VIEWS[side], self.before.even[side], self.after.even[side]
+        """The motion of the family that fits better: Gauss-Newton, inverse compositional (Baker and Matthews 2004),
+        with the weights of Geman and McClure."""
+        before, after = self.before.even[side], self.after.even[side]
         for softness in SOFTNESS[side]:
-            seen = view.turned_back(after, family.matrix(numbers), OUTSIDE)
+            seen = family.back(after, numbers)
             inside = seen < OUTSIDE / 2
             error = np.where(inside, seen - before, 0).ravel()
-            slopes = family.axes(numbers) @ self.slopes[side]
+            slopes = family.slopes(self, side, numbers)
             weighed = slopes * ((self.weight[side] * inside).ravel() / (1 + (error / softness) ** 2) ** 2)
             normal = weighed @ slopes.T
-            damped = normal + (3e-4 * np.trace(normal) + 1e-3) * np.eye(len(normal))
+            damped = normal + np.diag(family.held(normal))
             numbers = family.stepped(numbers, -np.linalg.solve(damped, weighed @ error))
         return numbers
 

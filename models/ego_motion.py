@@ -18,7 +18,7 @@ import numpy as np
 
 from models.alignment import Pair, pyramid
 from models.tilt import Seen, tilts
-from models.turns import Family, Free, Upright, trials, vector
+from models.turns import Free, Turning, Upright, trials, vector
 from models.view import SIZES, Image
 
 TRIED, KEPT = 6, 4
@@ -116,7 +116,7 @@ def _promising(pair: Pair, tilt: float) -> np.ndarray:
     return tried.numbers[np.argsort(pair.misfits(tried), kind="stable")[:TRIED]]
 
 
-def _searched(pair: Pair, family: Family, starts: Sequence[np.ndarray]) -> list[Turn]:
+def _searched(pair: Pair, family: Turning, starts: Sequence[np.ndarray]) -> list[Turn]:
     """Up to KEPT different turns that these become, best first; what becomes of the first is one of them."""
     near, *others = (_judged(pair, family, numbers, SIZES[:2]) for numbers in starts)
     kept = [near.numbers]
@@ -126,7 +126,7 @@ def _searched(pair: Pair, family: Family, starts: Sequence[np.ndarray]) -> list[
     return sorted((_judged(pair, family, numbers, SIZES[2:]) for numbers in kept[:KEPT]), key=lambda turn: turn.price)
 
 
-def _judged(pair: Pair, family: Family, numbers: np.ndarray, sides: Iterable[int]) -> Turn:
+def _judged(pair: Pair, family: Turning, numbers: np.ndarray, sides: Iterable[int]) -> Turn:
     """A turn after its refinement on these sizes."""
     for side in sides:
         numbers = pair.refined(family, numbers, side)

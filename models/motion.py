@@ -10,8 +10,8 @@ where the turn was found wrong:
 - how badly each cell fits, with and without the turn;
 - the difference of the two pictures;
 - the turns themselves, as numbers, the flow that is left as that of a plane (`models/plane_flow.py`), which way the
-  camera may have moved (`models/translation.py`), and how the flow compares with that of the two pairs before
-  (`models/flow_change.py`).
+  camera may have moved (`models/translation.py`), how the flow compares with that of the two pairs before
+  (`models/flow_change.py`), and turn and step together, as over a floor (`models/floor.py`).
 
 The maps hold no parameters, so they need no backward pass, can be computed once for a whole training, and cannot
 overfit to a few worlds.
@@ -25,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import ego_motion, flow_change, plane_flow, translation
+from models import ego_motion, floor, flow_change, plane_flow, translation
 from models.view import SIDE, VIEWS, Image
 
 GRID = 16
@@ -49,12 +49,16 @@ MISFIT = slice(FLOW.stop, FLOW.stop + 2)
 STEP = slice(MISFIT.stop, MISFIT.stop + STEP_FOLD**2)
 """The difference of the turned-back picture."""
 TURNS = STEP.stop
-"""The map whose first places are `EgoMotion.numbers`, those of `plane_flow`, `translation` and `flow_change`."""
+"""The map whose first places are `EgoMotion.numbers`, those of `plane_flow`, `translation`, `flow_change`
+and `floor`."""
 PLANE_FROM = ego_motion.NUMBERS
 TRANSLATION_FROM = PLANE_FROM + plane_flow.PLANE_NUMBERS
 CHANGE_FROM = TRANSLATION_FROM + translation.NUMBERS
-NUMBERS = CHANGE_FROM + flow_change.NUMBERS
+FLOOR_FROM = CHANGE_FROM + flow_change.NUMBERS
+NUMBERS = FLOOR_FROM + floor.NUMBERS
 MAPS = TURNS + 1
+ANSWERS = floor.KEPT + ego_motion.ANSWERS
+"""Turns that the numbers tell."""
 
 
 def episode_maps(frames: np.ndarray) -> np.ndarray:
@@ -74,9 +78,12 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
         row[MISFIT] = fold(np.dstack([unexplained * (weight > 0) for unexplained, weight in found]), 1)
         row[STEP] = fold((back.astype(np.float32) - grey) / STEP_UNIT, STEP_FOLD)
         moved = translation.translation(FLOW_UNIT_PX * cells(flow, 1), motion.tilt)
+        row[TURNS].flat[FLOOR_FROM:NUMBERS] = floor.floor_walk(
+            pair, motion.tilt, [turn.numbers for turn in motion.turns]
+        )
         row[TURNS].flat[:CHANGE_FROM] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), moved])
     told = maps[:-1, TURNS].reshape(-1, GRID * GRID)
-    told[:, CHANGE_FROM:NUMBERS] = flow_change.flow_change(FLOW_UNIT_PX * flows[:-1])
+    told[:, CHANGE_FROM:FLOOR_FROM] = flow_change.flow_change(FLOW_UNIT_PX * flows[:-1])
     return maps
 
 
@@ -141,11 +148,12 @@ def mirrored_maps(maps: np.ndarray) -> np.ndarray:
 
 _ORDER_MIRRORED = np.arange(GRID * GRID)
 _ORDER_MIRRORED[TRANSLATION_FROM:CHANGE_FROM] = [TRANSLATION_FROM + number for number in translation.ORDER_MIRRORED]
-_ORDER_MIRRORED[CHANGE_FROM:NUMBERS] = [CHANGE_FROM + number for number in flow_change.ORDER_MIRRORED]
+_ORDER_MIRRORED[CHANGE_FROM:FLOOR_FROM] = [CHANGE_FROM + number for number in flow_change.ORDER_MIRRORED]
 _SIGNS_MIRRORED = np.ones(GRID * GRID, np.float16)
 for _start, _signed in (
     (0, ego_motion.TURNED_BY_MIRROR),
     (PLANE_FROM, plane_flow.TURNED_BY_MIRROR),
     (TRANSLATION_FROM, translation.TURNED_BY_MIRROR),
+    (FLOOR_FROM, floor.TURNED_BY_MIRROR),
 ):
     _SIGNS_MIRRORED[[_start + number for number in _signed]] = -1

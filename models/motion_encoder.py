@@ -20,12 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models import ego_motion, floor
 from models.action_schema import ActionSchema
 from models.actions import bin_centres
 from models.backbone import DENSE_WIDTH, NormLayer
 from models.dropout import Dropout
-from models.ego_motion import ANSWERS, TURN_UNIT_DEG
-from models.motion import FLOW, GRID, HALF, MISFIT, NUMBERS, STEP, numbers_of
+from models.ego_motion import TURN_UNIT_DEG
+from models.motion import ANSWERS, FLOOR_FROM, FLOW, GRID, HALF, MISFIT, NUMBERS, STEP, numbers_of
 
 CHANGE_WIDTH = 112
 """Features of a frame that say what changed."""
@@ -88,8 +89,10 @@ def turn_bins(numbers: Tensor, centres: Sequence[float]) -> Tensor:
 
 
 def turned_camera(numbers: Tensor) -> Tensor:
-    """The turns as pitch and yaw in degrees, (B, T, ANSWERS, 2)."""
-    return numbers[..., : 3 * ANSWERS].unflatten(-1, (ANSWERS, 3))[..., :2] * TURN_UNIT_DEG
+    """The turns as pitch and yaw in degrees, those over a floor first, (B, T, ANSWERS, 2)."""
+    told = ((FLOOR_FROM, floor.KEPT, 6), (0, ego_motion.ANSWERS, 3))
+    turns = [numbers[..., at : at + n * each].unflatten(-1, (n, each))[..., :2] for at, n, each in told]
+    return torch.cat(turns, dim=-2) * TURN_UNIT_DEG
 
 
 class Turns(nn.Module):

@@ -38,7 +38,7 @@ def plot_report(report: dict[str, Any], path: Path) -> None:
     _plot_curve(figure.add_subplot(grid[2, 3]), report.get("curve", []))
     worlds = ", ".join(report["worlds"])
     figure.suptitle(f"{report['overall']['frames']:,} frames of {worlds}"[:150])
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=88)
     with Image.open(path) as picture:  # 256 colours are a third of the bytes, and it is kept with the model
         small = picture.convert("RGB").quantize()
     small.save(path, optimize=True)

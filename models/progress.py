@@ -29,7 +29,7 @@ def progress_bar(name: str) -> Iterator[Progress]:
 
         def show(step: int, total: int, metrics: dict[str, float]) -> None:
             nonlocal next_line
-            doing, unit = (name, "steps") if metrics else (f"{name}, motion of frames", "frames")
+            doing, unit = (name, "steps") if metrics else (f"{name}, looking at frames", "frames")
             if bar.tasks[0].description != doing:
                 bar.reset(task, description=doing)
             speed = bar.tasks[0].speed

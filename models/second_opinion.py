@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from models.action_schema import ActionSchema
 from models.actions import bin_centres
 from models.dropout import Dropout
-from models.ego_motion import ANSWERS
-from models.motion import NUMBERS
+from models.motion import ANSWERS, NUMBERS
 from models.motion_encoder import OverTime, turn_bins
 
 TAPS = 5

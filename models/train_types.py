@@ -42,7 +42,8 @@ class Surroundings:
     out_dir: Path | None = None
     """Folder whose newest checkpoint is continued, and that takes new ones; None for neither."""
     progress: Progress | None = None
-    """Called after each step; before the first with frames made ready, of how many, and no metrics."""
+    """Called after each step; with frames looked at, of how many, and no metrics, before the first and where a
+    calibration follows the last."""
     on_checkpoint: Callable[[Path], None] | None = None
     """Called with the folder of each checkpoint when it is whole; on the first worker only."""
     on_row: Callable[[dict[str, float]], None] | None = None

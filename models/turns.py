@@ -6,35 +6,68 @@ is half a roll. A turn is a rotation matrix that takes directions seen in the fi
 right, y down, z ahead).
 """
 
+from abc import ABC, abstractmethod
 from functools import cache
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import cv2
 import numpy as np
 
-from models.view import SIZES, VIEWS, Image
+from models.view import OUTSIDE, SIZES, VIEWS, Image
+
+if TYPE_CHECKING:
+    from models.alignment import Pair
 
 SEARCHED_DEG = (np.linspace(-15, 15, 13), np.linspace(-16, 16, 13))
 """Pitch and yaw that are tried on the smallest picture; they are a pixel or so apart there."""
 TILTS_APART_DEG = 5
 """Between the tilts for which trials are made ready."""
+HELD, HELD_AT_LEAST = 3e-4, 1e-3
+"""What holds a turn's steps to nothing where a picture shows little: a share of what it shows, and something."""
 _RIGHT = np.array([1.0, 0.0, 0.0])
 
 
 class Family(Protocol):
-    """Turns that some numbers decide, radians."""
+    """Motions of the camera that some numbers decide."""
 
+    def back(self, image: Image, numbers: np.ndarray) -> Image:
+        """The second picture as the camera saw it before the motion, `OUTSIDE` where it does not show that."""
+
+    def slopes(self, pair: "Pair", side: int, numbers: np.ndarray) -> np.ndarray:
+        """(numbers, side * side): by how much each pixel's grey level grows with each of `stepped`'s steps."""
+
+    def held(self, normal: np.ndarray) -> np.ndarray:
+        """(numbers,): what holds each step to nothing, of the matrix of the normal equations."""
+
+    def stepped(self, numbers: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """The numbers after a small motion."""
+
+
+class Turning(ABC):
+    """Families of turns; steps turn about `axes`, radians."""
+
+    @abstractmethod
     def matrix(self, numbers: np.ndarray) -> np.ndarray:
         """(3, 3): the turn."""
 
+    @abstractmethod
     def axes(self, numbers: np.ndarray) -> np.ndarray:
         """(numbers, 3): about which axis of the first frame each number turns."""
 
-    def stepped(self, numbers: np.ndarray, step: np.ndarray) -> np.ndarray:
-        """The numbers after small turns about `axes`."""
+    @abstractmethod
+    def stepped(self, numbers: np.ndarray, step: np.ndarray) -> np.ndarray: ...
+
+    def back(self, image: Image, numbers: np.ndarray) -> Image:
+        return VIEWS[len(image)].turned_back(image, self.matrix(numbers), OUTSIDE)
+
+    def slopes(self, pair: "Pair", side: int, numbers: np.ndarray) -> np.ndarray:
+        return self.axes(numbers) @ pair.slopes[side]
+
+    def held(self, normal: np.ndarray) -> np.ndarray:
+        return np.full(len(normal), HELD * np.trace(normal) + HELD_AT_LEAST)
 
 
-class Free:
+class Free(Turning):
     """All turns, by their rotation vectors."""
 
     def matrix(self, numbers: np.ndarray) -> np.ndarray:
@@ -47,7 +80,7 @@ class Free:
         return vector(rotation(numbers) @ rotation(step))
 
 
-class Upright:
+class Upright(Turning):
     """The turns of a camera that looks down by `tilt` radians and never rolls: pitch, down, and yaw, to the right."""
 
     def __init__(self, tilt: float) -> None:

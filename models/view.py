@@ -16,6 +16,8 @@ ASPECT = 16 / 9
 """Of the picture before it was squashed."""
 SIZES = (32, 64, 128)
 """Sides of the pictures on which a turn is searched, refined, refined again."""
+OUTSIDE = 1e4
+"""Stands for what a picture does not show."""
 HAND = 0.25
 """How much the part of the picture counts in which the hand is, and..."""
 HAND_CHANGED = 0.05

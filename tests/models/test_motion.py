@@ -7,9 +7,11 @@ import torch
 
 from models import flow_change
 from models.ego_motion import NUMBERS as TURN_NUMBERS
-from models.ego_motion import TURN_UNIT_DEG
+from models.ego_motion import TURN_UNIT_DEG, ego_motions
+from models.floor import floor_walk
 from models.motion import (
     CHANGE_FROM,
+    FLOOR_FROM,
     FLOW,
     FLOW_UNIT_PX,
     GRID,
@@ -119,11 +121,20 @@ def test_a_step_towards_a_wall_is_told_as_one_ahead() -> None:
 def test_a_slower_step_is_told_as_slower() -> None:
     steps = [np.array([[zoom, 0, 63.5 * (1 - zoom)], [0, zoom, 63.5 * (1 - zoom)]]) for zoom in (1, 1.06, 1.08, 1.1)]
     frames = np.stack([cv2.warpAffine(world(), step, (SIDE, SIDE)) for step in steps])
-    told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, CHANGE_FROM:NUMBERS].float().numpy()
+    told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, CHANGE_FROM:FLOOR_FROM].float().numpy()
     alike, growth = (told[:, first] for first in (0, len(flow_change.LAGS) * len(flow_change.REGIONS)))
     np.testing.assert_allclose(np.exp(growth[1:3]), (2 / 6, 1), rtol=0.2)
     assert (alike[1:3] > 0.8).all()
     assert not told[-1].any(), "nothing is known after the last frame"
+
+
+def test_turn_and_step_over_a_floor_are_told_as_they_are_found() -> None:
+    frames = np.stack([world(), turned(world(), 1, 3, 0), world(1)])
+    told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, FLOOR_FROM:NUMBERS].float().numpy()
+    for row, (pair, motion) in zip(told, ego_motions(frames), strict=False):
+        expected = floor_walk(pair, motion.tilt, [turn.numbers for turn in motion.turns])
+        np.testing.assert_allclose(row, expected, atol=1e-3)
+    assert not told[-1].any()
 
 
 def test_flow_knows_where_it_fails() -> None:
@@ -157,7 +168,7 @@ def test_a_mirrored_picture_has_mirrored_maps() -> None:
     np.testing.assert_allclose(numbers_of(mirrored)[0, 0, :4], numbers_of(turned_round)[0, 0, :4], atol=0.01)
     plane = slice(TURN_NUMBERS, TURN_NUMBERS + 8)
     np.testing.assert_allclose(numbers_of(mirrored)[0, 0, plane], numbers_of(turned_round)[0, 0, plane], atol=0.05)
-    moved = slice(TRANSLATION_FROM, NUMBERS)
+    moved = slice(TRANSLATION_FROM, FLOOR_FROM)
     apart = (numbers_of(mirrored) - numbers_of(turned_round))[0, 0, moved].abs()
     assert apart.median() < 0.1  # the hand at the right counts less
     assert not torch.allclose(straight, mirrored, atol=0.1)

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from models import floor
 from models.actions import MINECRAFT, bin_centres
-from models.ego_motion import ANSWERS
-from models.motion import GRID, episode_maps, numbers_of, seen
+from models.motion import ANSWERS, GRID, episode_maps, numbers_of, seen
 from models.motion_encoder import (
     PATCH,
     Change,
@@ -92,11 +92,11 @@ def test_shares_of_bins_have_the_motion_as_their_mean() -> None:
 
 
 def test_turns_are_the_games_pitch_and_yaw() -> None:
-    """A player who looks 40 degrees down and turns 6 to the right and 2 up; what is told first is the best turn."""
+    """A player who looks 40 degrees down and turns 6 to the right and 2 up: best with a step, without, and of any."""
     maps = torch.from_numpy(episode_maps(looks(40, [(0, 0), (-2, 6)])))[None].float()
     answers = turned_camera(numbers_of(maps))
     assert answers.shape == (1, 2, ANSWERS, 2)
-    for best in (answers[0, 0, 0], answers[0, 0, -1]):
+    for best in (answers[0, 0, 0], answers[0, 0, floor.KEPT], answers[0, 0, -1]):
         assert best.tolist() == [pytest.approx(-2, abs=0.2), pytest.approx(6, abs=0.2)]
 
 

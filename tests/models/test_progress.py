@@ -18,7 +18,7 @@ def test_the_last_state_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_made_ready_first_is_counted_by_itself(capsys: pytest.CaptureFixture[str]) -> None:
     with progress_bar("train_idm") as progress:
         progress(500, 500, {})
-    assert "train_idm, motion of frames" in (text := capsys.readouterr().err)
+    assert "train_idm, looking at frames" in (text := capsys.readouterr().err)
     assert "500/500" in text
     with progress_bar("train_idm") as progress:
         progress(500, 500, {})
