@@ -22,7 +22,7 @@ from models.turns import HELD, HELD_AT_LEAST, Upright
 from models.view import OUTSIDE, SIDE, VIEWS, Image
 
 EYES = 1.625
-"""Height of the eyes in blocks."""
+"""Height of the eyes in blocks. Another game's steps come out scaled, as the network learns."""
 FRAME_S = 0.05
 """Seconds from frame to frame."""
 STEP_UNIT = 4.0 * FRAME_S / EYES
