@@ -90,6 +90,17 @@ class Pair:
             found[side] = (across * view.rightward + along * view.downward).reshape(3, -1)
         return found
 
+    @cached_property
+    def step_slopes(self) -> dict[int, Image]:
+        """The same per step to the right, down and ahead, as long as the pixel's distance: (3, side * side)."""
+        found = {}
+        for side, view in VIEWS.items():
+            x, y, _ = view.rays
+            focal = np.diag(view.camera)
+            right, down = (f * gradient.ravel() for f, gradient in zip(focal, self.gradients[side], strict=False))
+            found[side] = np.stack([-right, -down, right * x + down * y])
+        return found
+
     def misfit_map(self, turn: np.ndarray, side: int, softness: float) -> tuple[Image, Image]:
         """What a turn does not explain, 0 to 1 per pixel, and how much each pixel counts: (side, side) both."""
         return self._compared(VIEWS[side].turned_back(self.after.even[side], turn, OUTSIDE), softness)

@@ -11,7 +11,6 @@ Shapes: pictures of `side` pixels a side, N = side * side. Steps in eye heights 
 """
 
 from collections.abc import Iterable
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -70,22 +69,17 @@ class Floor:
         self.down = self.turns.down
         self.ways = np.array([[0.0, -np.sin(tilt), np.cos(tilt)], [1, 0, 0], -self.down])
         """(3, 3): the directions ahead, to the right and up."""
-
-    def nearness(self, side: int) -> np.ndarray:
+        self.nearness = {side: np.maximum(self.down @ VIEWS[side].rays, 0) for side in (SMALL, SIDE)}
         """(N,): 1 over the distance of each pixel's floor, along the view; 0 above the horizon."""
-        return np.maximum(self.down @ _rays(side), 0)
 
     def back(self, image: Image, numbers: np.ndarray) -> Image:
         side, turn = len(image), self.turns.matrix(numbers[:2])
         stepped = turn @ (np.eye(3) - np.outer(numbers[2:] @ self.ways, self.down))
         floor, rest = (VIEWS[side].turned_back(image, matrix, OUTSIDE) for matrix in (stepped, turn))
-        return np.where(self.nearness(side).reshape(side, side) > 0, floor, rest)
+        return np.where(self.nearness[side].reshape(side, side) > 0, floor, rest)
 
     def slopes(self, pair: Pair, side: int, numbers: np.ndarray) -> np.ndarray:
-        x, y, _ = _rays(side)
-        focal = np.diag(VIEWS[side].camera)
-        right, down = (f * gradient.ravel() for f, gradient in zip(focal, pair.gradients[side], strict=False))
-        steps = self.ways @ (np.stack([-right, -down, right * x + down * y]) * self.nearness(side))
+        steps = self.ways @ (pair.step_slopes[side] * self.nearness[side])
         return np.concatenate([self.turns.slopes(pair, side, numbers[:2]), steps])
 
     def held(self, normal: np.ndarray) -> np.ndarray:
@@ -113,7 +107,7 @@ def floor_walk(pair: Pair, tilt_deg: float, turns: Iterable[np.ndarray]) -> np.n
     floor = Floor(float(np.deg2rad(tilt_deg)))
     told = [_told(walk) for walk in walks(pair, floor, turns)]
     weight = pair.weight[SMALL].ravel()
-    return np.concatenate([*told, [(weight * (floor.nearness(SMALL) > NEAR)).sum() / (weight.sum() + 1)]])
+    return np.concatenate([*told, [(weight * (floor.nearness[SMALL] > NEAR)).sum() / (weight.sum() + 1)]])
 
 
 def _told(walk: Walk) -> np.ndarray:
@@ -125,10 +119,3 @@ def _told(walk: Walk) -> np.ndarray:
 def _price(numbers: np.ndarray) -> float:
     """Of the turn."""
     return PRICE_PER_DEG * float(np.rad2deg(np.linalg.norm(numbers[:2])))
-
-
-@cache
-def _rays(side: int) -> np.ndarray:
-    """(3, N): the direction of each pixel, z = 1."""
-    rows, columns = np.indices((side, side))
-    return VIEWS[side].inverse @ np.stack([columns.ravel(), rows.ravel(), np.ones(side * side)])

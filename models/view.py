@@ -39,6 +39,8 @@ class View:
         self.rightward = (right * np.stack([-x * y, 1 + x * x, -y])).astype(np.float32)
         """(3, side, side): pixels to the right per radian about each axis."""
         self.downward = (down * np.stack([-1 - y * y, x * y, x])).astype(np.float32)
+        self.rays = self.inverse @ np.stack([columns.ravel(), rows.ravel(), np.ones(side * side)])
+        """(3, side * side): the direction of each pixel, z = 1."""
         self.weight = _overlay_weight(side, HAND)
         """(side, side): how much a place says about the world."""
 

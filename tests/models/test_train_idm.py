@@ -20,6 +20,7 @@ from models.idm_objective import IDMObjective
 from models.motion import episode_maps
 from models.parallel import Workers
 from models.train_idm import IDMTrainConfig, configure, fine_tuning, new_model, train_idm
+from models.train_types import Surroundings
 from tests.models.game import episode
 
 TINY = IDMConfig(
@@ -138,8 +139,10 @@ def test_members_are_calibrated_on_the_worlds_that_they_never_saw(monkeypatch: p
     monkeypatch.setattr(InverseDynamicsModel, "_say", say)
     config = IDMTrainConfig(learning_rate=1e-3, batch=4, window=8, max_steps=12, leave_out=True)
     model = new_model(replace(TINY, members=2), 0)
-    found = train_idm(play, model, config).calibration
+    told: list[tuple[int, int, dict[str, float]]] = []
+    found = train_idm(play, model, config, Surroundings(progress=lambda *step: told.append(step))).calibration
     assert found is not None
+    assert [step[:2] for step in told if not step[2]] == [(16, 88), (36, 88), (60, 88), (88, 88)]
     assert (found.frames, found.worlds) == (sum(map(len, play)), ["0", "1", "2", "3"])
     assert model.config.temperature == found.temperature
     for member in (0, 1):

@@ -146,6 +146,23 @@ def test_calibration_worlds_are_neither_trained_nor_tested_on(recordings: Path, 
     assert InverseDynamicsModel.load(tmp_path / "idm").config.temperature == pytest.approx(fitted["temperature"])
 
 
+def test_worlds_that_members_left_out_calibrate_unless_others_are_named(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = (lambda: replace(TINY, members=2), lambda: replace(CONFIG, leave_out=True, max_steps=2))
+    monkeypatch.setitem(module.RECIPES, "tiny", recipe)
+    for seed, world in enumerate(("hen-dddddddddddd", "yak-eeeeeeeeeeee", "ape-ffffffffffff")):
+        write_recording(recordings, f"{world}-20260101-000000", length=40, seed=10 + seed)
+    for named in ((), ("fox",)):
+        out = tmp_path / f"idm{len(named)}"
+        assert train(recordings, out, *(("--calibrate", *named) if named else ())) == 0
+        data = json.loads((out / "card.json").read_text())["data"]
+        fitted = data["calibrated_on"]
+        assert fitted["worlds"] == (["fox-cccccccccccc"] if named else data["trained_on_worlds"])
+        assert fitted["frames"] == 40 * len(fitted["worlds"])
+        assert InverseDynamicsModel.load(out).config.temperature == pytest.approx(fitted["temperature"])
+
+
 def test_torchrun_trains_one_model_with_two_processes(recordings: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]

@@ -212,3 +212,17 @@ def test_the_confidence_is_fitted_on_its_own_world(store: Settings, tmp_path: Pa
     assert card["data"]["trained_on_worlds"] == ["keen-vole-digger-0000000000bb"]
     assert fitted["factor"] != 1
     assert card["model"]["config"]["temperature"] == pytest.approx(fitted["temperature"])
+
+
+def test_worlds_that_members_left_out_fit_the_confidence(
+    store: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = (lambda: replace(TINY, members=2), lambda: replace(TRAINING, leave_out=True))
+    monkeypatch.setitem(recipes.RECIPES, "tiny", recipe)
+    (tmp_path / "more").mkdir()
+    for seed, name in enumerate(("hen", "yak", "ape")):
+        write_recording(tmp_path / "more", f"{name}-00000000000{seed}-20260104-000000", 48, 3 + seed)
+    tiny.run_flow(store, {"ingest": {"recordings": [str(tmp_path / "more")], "licence": "CC0-1.0"}}, FIRST)
+    data = json.loads(Context(store).store.get(f"models/idm/{train(store)['champion']}/card.json"))["data"]
+    assert len(data["trained_on_worlds"]) == 4
+    assert data["calibrated_on"]["worlds"] == data["trained_on_worlds"]
