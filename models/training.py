@@ -9,12 +9,10 @@ stopped one would have given. The same loop runs on one worker or on many (`mode
 """
 
 import math
-import time
 from collections.abc import Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,78 +22,11 @@ from models import checkpoint
 from models.augment import augment_batch
 from models.batches import Batch
 from models.errors import Diverged
-from models.parallel import Workers
 from models.train_config import TrainConfig
 from models.train_types import Objective, Progress, Source, Surroundings, TrainResult
+from models.training_run import Run
 
 __all__ = ["Objective", "Progress", "Source", "Surroundings", "TrainConfig", "TrainResult", "train"]
-
-
-COSTS = ("seconds", "cpu_seconds", "gpu_seconds")
-"""What a run adds up over the processes that it was stopped and resumed in."""
-
-
-@dataclass
-class _Run:
-    """The moving parts of one run."""
-
-    model: nn.Module
-    called: nn.Module
-    optimiser: torch.optim.Optimizer
-    objective: Objective
-    config: TrainConfig
-    identity: dict[str, Any]
-    total: int
-    workers: Workers
-    step: int = 0
-    position: Any = None
-    clock: float = 0.0
-    """Seconds behind the run, as all workers agreed after the last step."""
-    saved_at: float = 0.0
-    before: dict[str, float] = field(default_factory=lambda: dict.fromkeys(COSTS, 0.0))
-    machine: dict[str, Any] = field(default_factory=dict)
-    """What the last step ran on."""
-    started: float = field(default_factory=time.monotonic)
-    cpu_started: float = field(default_factory=time.process_time)
-    history: list[dict[str, float]] = field(default_factory=list)
-    pending: list[dict[str, float]] = field(default_factory=list)
-
-    @property
-    def seconds(self) -> float:
-        return self.before["seconds"] + time.monotonic() - self.started
-
-    @property
-    def cpu_seconds(self) -> float:
-        """Of all workers: those of earlier processes count once, on the first worker."""
-        before = self.before["cpu_seconds"] if self.workers.rank == 0 else 0.0
-        return self.workers.total([before + time.process_time() - self.cpu_started])[0]
-
-    @property
-    def gpu_seconds(self) -> float:
-        gpus = self.workers.size if self.config.device.startswith("cuda") else 0
-        return self.before["gpu_seconds"] + gpus * (self.seconds - self.before["seconds"])
-
-    @property
-    def share_done(self) -> float:
-        """Share of the run that lies behind, 0 to 1: by steps or by the clock, whichever is further."""
-        by_clock = self.clock / self.config.max_seconds if self.config.max_seconds else 0.0
-        return min(1.0, max(self.step / self.total, by_clock))
-
-    @property
-    def last_step(self) -> int:
-        """With which the run will end, at the pace so far."""
-        return min(self.total, max(self.step, round(self.step / self.share_done)))
-
-    @property
-    def checkpoint_is_due(self) -> bool:
-        by_step = bool(self.config.checkpoint_every) and self.step % self.config.checkpoint_every == 0
-        pause = self.config.checkpoint_seconds
-        return by_step or (pause > 0 and self.clock - self.saved_at >= pause)
-
-    def state(self) -> dict[str, Any]:
-        """What a checkpoint keeps as JSON."""
-        names = ("step", "position", "history", "pending", "identity", "machine", *COSTS)
-        return {name: getattr(self, name) for name in names}
 
 
 def train(
@@ -139,14 +70,14 @@ def _start(
     total_steps: int,
     data: Mapping[str, Any],
     where: Surroundings,
-) -> _Run:
+) -> Run:
     """A run at its beginning, or where its newest checkpoint left it."""
     model.to(config.device).train()
     optimiser = _optimiser(model, config)
     identity = {**config.content(), "log_every": config.log_every, "total_steps": total_steps, "data": dict(data)}
-    run = _Run(model, model, optimiser, objective, config, identity, total_steps, where.workers)
+    run = Run(model, model, optimiser, objective, config, identity, total_steps, where.workers)
     if where.out_dir and (folder := checkpoint.newest(where.out_dir)):
-        _resume(run, folder)
+        run.resume(folder)
     run.called = where.workers.wrapped(model, in_parts=getattr(model, "in_parts", False))
     return run
 
@@ -162,23 +93,7 @@ def _optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
 
 
-def _resume(run: _Run, folder: Path) -> None:
-    """Continue from a checkpoint."""
-    state = checkpoint.read_state(folder)
-    if differences := [name for name in run.identity if state["identity"].get(name) != run.identity[name]]:
-        got, wanted = ({name: s.get(name) for name in differences} for s in (state["identity"], run.identity))
-        raise ValueError(
-            f"{folder} was written by a run with another config or other data: expected {str(wanted)[:300]}, "
-            f"got {str(got)[:300]}; use a new output folder or delete the checkpoints"
-        )
-    memory = checkpoint.restore(folder, run.model, run.optimiser, run.config.device)
-    run.objective.remember(run.workers.own(memory))
-    run.step, run.position, run.clock = state["step"], state["position"], state["seconds"]
-    run.saved_at, run.before = run.clock, {name: state[name] for name in COSTS}
-    run.history, run.pending, run.machine = state["history"], state["pending"], state["machine"]
-
-
-def _save(run: _Run, where: Surroundings) -> None:
+def _save(run: Run, where: Surroundings) -> None:
     """Write a checkpoint; every worker takes part, the first one writes."""
     assert where.out_dir is not None
     memory, state = run.workers.gathered(run.objective.memory()), run.state()
@@ -189,7 +104,7 @@ def _save(run: _Run, where: Surroundings) -> None:
             where.on_checkpoint(folder)
 
 
-def _prefetched(source: Source, run: _Run) -> Generator[tuple[Batch, Any]]:
+def _prefetched(source: Source, run: Run) -> Generator[tuple[Batch, Any]]:
     """Batches, augmented, with the position after each; the next one is prepared while the model works."""
     config = run.config
 
@@ -207,12 +122,12 @@ def _prefetched(source: Source, run: _Run) -> Generator[tuple[Batch, Any]]:
             yield ready
 
 
-def _own(step: int, run: _Run) -> int:
+def _own(step: int, run: Run) -> int:
     """The step as this worker's random draws know it: workers must not all draw the same."""
     return step + (run.workers.rank << 40)
 
 
-def _step(run: _Run, batch: Batch) -> dict[str, float]:
+def _step(run: Run, batch: Batch) -> dict[str, float]:
     """One optimiser step; returns its metrics."""
     config = run.config
     torch.manual_seed(_own(config.seed * 1_000_003 + run.step, run))
@@ -236,7 +151,7 @@ def _step(run: _Run, batch: Batch) -> dict[str, float]:
     return metrics
 
 
-def _agreed(run: _Run, figures: dict[str, float], known: float) -> tuple[dict[str, float], float]:
+def _agreed(run: Run, figures: dict[str, float], known: float) -> tuple[dict[str, float], float]:
     """(figures over the whole batch, factor of this worker's loss); sets the clock.
 
     A worker's loss is a mean over its `known` frames, and gradients are averaged over workers; the factor makes the
@@ -251,7 +166,7 @@ def _agreed(run: _Run, figures: dict[str, float], known: float) -> tuple[dict[st
     return dict(zip(figures, (value / total for value in sums), strict=True)), known * run.workers.size / total
 
 
-def _check_finite(run: _Run, what: str, value: float) -> None:
+def _check_finite(run: Run, what: str, value: float) -> None:
     if not math.isfinite(value):
         raise Diverged(
             f"the {what} is {value} at step {run.step}; expected a finite number. Lower learning_rate "
@@ -265,7 +180,7 @@ def learning_rate_factor(step: int, warmup_steps: int, share_done: float) -> flo
     return warm * (1.0 - share_done)
 
 
-def _log(run: _Run, where: Surroundings, last: bool = False) -> None:
+def _log(run: Run, where: Surroundings, last: bool = False) -> None:
     """Close a row of the history when it is full, or at the end of the run."""
     if not run.pending or (len(run.pending) < run.config.log_every and not last):
         return
