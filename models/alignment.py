@@ -1,8 +1,8 @@
 """Two pictures, and how well a turn of the camera makes one out of the other.
 
-Pictures are compared in even contrast, on three sizes. What does not fit counts little (robust, on grey values), and
-what did not change from frame to frame counts little too, for it may be sand or sky without texture, whose compression
-noise stays where it was.
+Pictures are compared in even contrast, on three sizes. What does not fit counts little (robust, on grey values). Sand
+or sky without texture counts little where it did not change from frame to frame: compression leaves its noise where it
+was. What has contrast is still there because it did not move, as a horizon that a player walks along.
 
 Shapes: frames uint8 (128, 128, 3), 16:9 squashed to a square. A turn is a rotation matrix that takes directions seen in
 the first frame to directions in the second (x right, y down, z ahead).
@@ -28,7 +28,11 @@ CHANGE_AROUND = 5
 CHANGE_SOFTNESS = 8.0
 """Grey levels of change that count half."""
 UNCHANGED = 0.1
-"""How much a place counts where nothing changed."""
+"""How much a place counts where nothing changed and nothing is to be seen."""
+CONTRAST_AROUND = 9
+"""Side of the square, in pixels, over which contrast is looked for."""
+CONTRAST_SOFTNESS = 12.0
+"""Grey levels of contrast that count half where nothing changed."""
 SOFTNESS = {32: (20.0, 15.0), 64: (15.0, 12.0, 10.0), 128: (9.0, 7.0, 5.0, 4.0)}
 """Grey levels of misfit that count half, one per step of the refinement."""
 JUDGED_AT = {32: 12.0, 64: 6.0, 128: 4.0}
@@ -68,8 +72,9 @@ class Pair:
         """How much each place counts, on all sizes."""
         step = cv2.absdiff(self.before.grey, self.after.grey).astype(np.float32)
         change = cv2.blur(step * step, (CHANGE_AROUND, CHANGE_AROUND))
-        changed = change / (change + CHANGE_SOFTNESS**2)
-        return weight_of_change(UNCHANGED + (1 - UNCHANGED) * changed)
+        seen = _variance(self.before.grey.astype(np.float32), CONTRAST_AROUND)
+        still, changed = seen / (seen + CONTRAST_SOFTNESS**2), change / (change + CHANGE_SOFTNESS**2)
+        return weight_of_change(1 - (1 - UNCHANGED) * (1 - still) * (1 - changed))
 
     @cached_property
     def gradients(self) -> dict[int, tuple[Image, Image]]:
@@ -144,3 +149,9 @@ class Pair:
 def _share(unexplained: Image, weight: Image) -> np.ndarray:
     """Of the picture: (..., side, side) -> (...)."""
     return (unexplained * weight).sum((-2, -1)) / (weight.sum((-2, -1)) + 1)
+
+
+def _variance(image: Image, side: int) -> Image:
+    """Of each pixel's surroundings, a square of `side`."""
+    mean, of_squares = (cv2.blur(powers, (side, side)) for powers in (image, image * image))
+    return np.maximum(of_squares - mean * mean, 0)

@@ -2,8 +2,8 @@
 
 The action of frame t shows in the change to frame t+1. The released model must learn to match patches between frames
 from labels alone, which takes very many of them. Here the matching is built in: `models/ego_motion.py` finds the
-camera's turn, frame t+1 is turned back by it, and what still moves or differs is the player's steps, what he does, and
-where the turn was found wrong:
+camera's turn, `models/floor.py` makes it better, frame t+1 is turned back by it, and what still moves or differs is the
+player's steps, what he does, and where the turn was found wrong:
 
 - dense optical flow (OpenCV's DIS, Kroeger et al. 2016) from frame t to the turned-back frame, both ways, and how far
   the two disagree; small motion that a turn of many pixels would have hidden;
@@ -11,7 +11,7 @@ where the turn was found wrong:
 - the difference of the two pictures;
 - the turns themselves, as numbers, the flow that is left as that of a plane (`models/plane_flow.py`), which way the
   camera may have moved (`models/translation.py`), how the flow compares with that of the two pairs before
-  (`models/flow_change.py`), and turn and step together, as over a floor (`models/floor.py`).
+  (`models/flow_change.py`), and turn and step together, as over a floor and past a wall.
 
 The maps hold no parameters, so they need no backward pass, can be computed once for a whole training, and cannot
 overfit to a few worlds.
@@ -57,7 +57,7 @@ CHANGE_FROM = TRANSLATION_FROM + translation.NUMBERS
 FLOOR_FROM = CHANGE_FROM + flow_change.NUMBERS
 NUMBERS = FLOOR_FROM + floor.NUMBERS
 MAPS = TURNS + 1
-ANSWERS = floor.KEPT + ego_motion.ANSWERS
+ANSWERS = floor.ANSWERS + ego_motion.ANSWERS
 """Turns that the numbers tell."""
 
 
@@ -70,18 +70,17 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
     flows = np.zeros((len(frames), plane_flow.SIDE, plane_flow.SIDE, 3), dtype=np.float32)
     solver = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     for row, flow, (pair, motion) in zip(maps, flows, ego_motion.ego_motions(frames), strict=False):
-        turn, grey = motion.turns[0].matrix, pair.before.grey
+        moved = floor.walk_motion(pair, motion.tilt, [turn.numbers for turn in motion.turns])
+        turn, grey = moved.turn, pair.before.grey
         back = VIEWS[SIDE].turned_back(pair.after.grey, turn)
         flow[:] = cells(_flow_both_ways(solver, grey, back), FLOW_FOLD)
         row[FLOW] = fold(flow, FLOW_FOLD)
         found = [pair.misfit_map(t, SIDE, MISFIT_SOFTNESS) for t in (turn, np.eye(3))]
         row[MISFIT] = fold(np.dstack([unexplained * (weight > 0) for unexplained, weight in found]), 1)
         row[STEP] = fold((back.astype(np.float32) - grey) / STEP_UNIT, STEP_FOLD)
-        moved = translation.translation(FLOW_UNIT_PX * cells(flow, 1), motion.tilt)
-        row[TURNS].flat[FLOOR_FROM:NUMBERS] = floor.floor_walk(
-            pair, motion.tilt, [turn.numbers for turn in motion.turns]
-        )
-        row[TURNS].flat[:CHANGE_FROM] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), moved])
+        ways = translation.translation(FLOW_UNIT_PX * cells(flow, 1), motion.tilt)
+        row[TURNS].flat[FLOOR_FROM:NUMBERS] = moved.numbers
+        row[TURNS].flat[:CHANGE_FROM] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), ways])
     told = maps[:-1, TURNS].reshape(-1, GRID * GRID)
     told[:, CHANGE_FROM:FLOOR_FROM] = flow_change.flow_change(FLOW_UNIT_PX * flows[:-1])
     return maps

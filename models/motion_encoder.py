@@ -89,8 +89,8 @@ def turn_bins(numbers: Tensor, centres: Sequence[float]) -> Tensor:
 
 
 def turned_camera(numbers: Tensor) -> Tensor:
-    """The turns as pitch and yaw in degrees, those over a floor first, (B, T, ANSWERS, 2)."""
-    told = ((FLOOR_FROM, floor.KEPT, 6), (0, ego_motion.ANSWERS, 3))
+    """The turns as pitch and yaw in degrees, those with a step first, (B, T, ANSWERS, 2)."""
+    told = ((FLOOR_FROM, floor.ANSWERS, 6), (0, ego_motion.ANSWERS, 3))
     turns = [numbers[..., at : at + n * each].unflatten(-1, (n, each))[..., :2] for at, n, each in told]
     return torch.cat(turns, dim=-2) * TURN_UNIT_DEG
 

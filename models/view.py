@@ -61,7 +61,7 @@ class View:
 def _overlay_weight(side: int, hand: float) -> Image:
     """(side, side): how much a place says about the world. Bars, crosshair and hand do not turn with it."""
     weight = np.ones((SIDE, SIDE), np.float32)
-    weight[112:, 30:98] = 0
+    weight[106:, 26:100] = 0
     weight[76:, 88:] = hand
     weight[60:68, 61:67] = 0
     return cv2.resize(weight, (side, side), interpolation=cv2.INTER_AREA)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.alignment import CHANGE_SOFTNESS, JUDGED_AT, UNCHANGED, pyramid
+from models.alignment import CHANGE_SOFTNESS, CONTRAST_SOFTNESS, JUDGED_AT, UNCHANGED, pyramid
 from models.turns import Free, Upright, trials
 from models.view import SIDE, SIZES, VIEWS
 from tests.models.test_ego_motion import matrix, pair_of, turned, world
@@ -47,6 +47,15 @@ def test_a_place_counts_by_how_much_it_changed() -> None:
     weight = pair_of(before, after).weight[SIDE]
     assert weight[20, 20] == pytest.approx(UNCHANGED + (1 - UNCHANGED) / 2)
     assert weight[60, 20] == pytest.approx(UNCHANGED)
+
+
+def test_a_place_with_contrast_counts_where_it_did_not_change() -> None:
+    """Stripes of 3 pixels, by as much darker and brighter than their mean as counts half."""
+    frame = np.full((SIDE, SIDE, 3), 100, np.uint8)
+    frame[:60] += (CONTRAST_SOFTNESS * np.sign(np.sin(np.arange(SIDE) * np.pi / 3 + 0.1))).astype(np.uint8)[:, None]
+    weight = pair_of(frame, frame).weight[SIDE]
+    assert weight[20, 20] == pytest.approx(UNCHANGED + (1 - UNCHANGED) / 2, abs=0.02)
+    assert weight[80, 20] == pytest.approx(UNCHANGED)
 
 
 def test_refinement_comes_nearer_and_stays_in_its_family() -> None:

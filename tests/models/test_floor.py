@@ -1,23 +1,26 @@
-"""Turn and step over a floor, found together, where a turn alone is deceived."""
+"""Turn and step over a floor and past a wall, found together, where a turn alone is deceived."""
 
 import cv2
 import numpy as np
 import pytest
 
 from models.alignment import Pair, pyramid
-from models.ego_motion import upright_turns
+from models.ego_motion import TURN_UNIT_DEG, upright_turns
 from models.floor import (
+    ANSWERS,
     EYES,
     FRAME_S,
-    KEPT,
     LARGEST,
     NUMBERS,
+    REFINED,
     STEP_UNIT,
     TURNED_BY_MIRROR,
+    WALL_DOUBTED,
     Floor,
     Walk,
-    floor_walk,
-    walks,
+    Wall,
+    best_walk,
+    walk_motion,
 )
 from models.turns import Upright
 from models.view import SIDE, VIEWS
@@ -75,11 +78,10 @@ def test_turn_and_step_are_found_together(
     tilt: float, turn: tuple[float, float], step: tuple[float, float, float]
 ) -> None:
     pair = pair_of(tilt, turn, step)
-    found = walks(pair, Floor(np.deg2rad(tilt)), [alone.numbers for alone in upright_turns(pair, tilt)])
-    assert len(found) == KEPT
-    assert [walk.price for walk in found] == sorted(walk.price for walk in found)
-    np.testing.assert_allclose(np.rad2deg(found[0].numbers[:2]), turn, atol=0.15)
-    np.testing.assert_allclose(found[0].numbers[2:], step, atol=0.015)
+    motion = walk_motion(pair, tilt, [alone.numbers for alone in upright_turns(pair, tilt)])
+    np.testing.assert_allclose(motion.numbers[:2] * TURN_UNIT_DEG, turn, atol=0.15)
+    np.testing.assert_allclose(motion.numbers[2:5] * STEP_UNIT, step, atol=0.015)
+    np.testing.assert_allclose(motion.turn, Upright(np.deg2rad(tilt)).matrix(np.deg2rad(turn)), atol=0.003)
 
 
 def test_a_walk_deceives_a_turn_alone() -> None:
@@ -87,27 +89,64 @@ def test_a_walk_deceives_a_turn_alone() -> None:
     pair = pair_of(50, (0, 0), (SPRINT, 0, 0))
     alone = upright_turns(pair, 50)
     assert np.abs(alone[0].degrees).max() > 1
-    best = walks(pair, Floor(np.deg2rad(50)), [turn.numbers for turn in alone])[0]
+    starts = [np.append(turn.numbers, (0, 0, 0)) for turn in alone]
+    best = best_walk(pair, Floor(np.deg2rad(50)), starts, REFINED)
     assert np.abs(np.rad2deg(best.numbers[:2])).max() < 0.15
     assert best.misfit < alone[0].misfit
 
 
+def past_a_wall(turn_deg: tuple[float, float], step: tuple[float, float, float]) -> Pair:
+    """A level view of nothing but a wall, past which a player steps, in distances of the wall."""
+    image = VIEWS[SIDE].turned_back(noise(3)[:SIDE, :SIDE].clip(0, 255), np.eye(3), 128)
+    (pitch, yaw), ways = np.deg2rad(turn_deg), Wall(0.0).ways
+    plane = np.eye(3) - np.outer(np.array(step) @ ways, Wall(0.0).normal)
+    after = VIEWS[SIDE].turned_back(image, np.linalg.inv(Upright(0.0).matrix(np.array([pitch, yaw])) @ plane))
+    return Pair(*(pyramid(np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)) for grey in (image, after)))
+
+
+@pytest.mark.parametrize(
+    ("turn", "step"),
+    [((0, 0), (0, 0.08, 0)), ((0, 3), (0.05, -0.08, 0)), ((2, 0), (0.04, 0, 0.03)), ((0, -2), (0, 0, 0))],
+)
+def test_past_a_wall_a_step_is_no_turn(turn: tuple[float, float], step: tuple[float, float, float]) -> None:
+    pair = past_a_wall(turn, step)
+    alone = upright_turns(pair, 0)
+    motion = walk_motion(pair, 0, [found.numbers for found in alone])
+    np.testing.assert_allclose(motion.turn, Upright(0.0).matrix(np.deg2rad(turn)), atol=0.006)
+    np.testing.assert_allclose(motion.numbers[:2] * TURN_UNIT_DEG, turn, atol=0.3)
+    if any(step):
+        np.testing.assert_allclose(motion.numbers[2:5] * STEP_UNIT, step, atol=0.01)
+    if step[1]:
+        assert abs(alone[0].degrees[1] - turn[1]) > 1, "the turn alone takes the step for one"
+
+
+def test_the_wall_is_believed_where_it_explains_clearly_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    over, past = np.array([0, 0.05, 0, 0, 0]), np.array([0, -0.05, 0, 0, 0])
+    for saved, believed in ((0.5 * WALL_DOUBTED, over), (1.5 * WALL_DOUBTED, past)):
+        answers = {Floor: Walk(0.5, over), Wall: Walk(0.5 - saved, past)}
+        monkeypatch.setattr("models.floor.best_walk", lambda _, family, *__, answers=answers: answers[type(family)])
+        motion = walk_motion(pair_of(10, (0, 0), (0, 0, 0)), 10, [])
+        np.testing.assert_allclose(motion.turn, Upright(np.deg2rad(10)).matrix(believed[:2]))
+        other = -believed[1]
+        assert motion.numbers[[1, 7]].tolist() == pytest.approx(np.rad2deg([believed[1], other]) / TURN_UNIT_DEG)
+
+
 def test_of_the_sky_no_step_is_told() -> None:
     pair = pair_of(-60, (0, 3), (0, 0, 0))
-    told = floor_walk(pair, -60, [np.deg2rad([0, 3])])
+    told = walk_motion(pair, -60, [np.deg2rad([0, 3])]).numbers
     np.testing.assert_allclose(told[:5], [0, 3 / 4, 0, 0, 0], atol=0.03)
     assert told[-1] == 0
 
 
 def test_of_the_dark_nothing_is_told() -> None:
     black = pyramid(np.zeros((SIDE, SIDE, 3), np.uint8))
-    assert not floor_walk(Pair(black, black), 10, [np.zeros(2)])[: NUMBERS - 1].any()
+    assert not walk_motion(Pair(black, black), 10, [np.zeros(2)]).numbers[: NUMBERS - 1].any()
 
 
 def test_numbers_are_told_in_their_units_and_mirrored_by_their_signs() -> None:
     before, after = view(20), view(20, 3, (WALK, 0.06, 0))
     told, mirrored = (
-        floor_walk(Pair(pyramid(b), pyramid(a)), 20, [np.deg2rad([0, about])])
+        walk_motion(Pair(pyramid(b), pyramid(a)), 20, [np.deg2rad([0, about])]).numbers
         for b, a, about in ((before, after, 2.5), (before[:, ::-1], after[:, ::-1], -2.5))
     )
     assert told.shape == (NUMBERS,)
@@ -120,9 +159,9 @@ def test_numbers_are_told_in_their_units_and_mirrored_by_their_signs() -> None:
 
 def test_no_step_is_told_larger_than_the_largest(monkeypatch: pytest.MonkeyPatch) -> None:
     far = Walk(0.5, np.array([0, 0, 99.0, -99.0, 0]))
-    monkeypatch.setattr("models.floor.walks", lambda *_: [far] * KEPT)
-    told = floor_walk(pair_of(10, (0, 0), (0, 0, 0)), 10, [])
-    assert told[:6].tolist() == [0, 0, LARGEST, -LARGEST, 0, 0.5]
+    monkeypatch.setattr("models.floor.best_walk", lambda *_: far)
+    told = walk_motion(pair_of(10, (0, 0), (0, 0, 0)), 10, []).numbers
+    assert told[:-1].tolist() == [0, 0, LARGEST, -LARGEST, 0, 0.5] * ANSWERS
 
 
 def test_above_the_horizon_a_step_moves_nothing() -> None:

@@ -8,7 +8,7 @@ import torch
 from models import flow_change
 from models.ego_motion import NUMBERS as TURN_NUMBERS
 from models.ego_motion import TURN_UNIT_DEG, ego_motions
-from models.floor import floor_walk
+from models.floor import WalkMotion, walk_motion
 from models.motion import (
     CHANGE_FROM,
     FLOOR_FROM,
@@ -124,17 +124,33 @@ def test_a_slower_step_is_told_as_slower() -> None:
     told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, CHANGE_FROM:FLOOR_FROM].float().numpy()
     alike, growth = (told[:, first] for first in (0, len(flow_change.LAGS) * len(flow_change.REGIONS)))
     np.testing.assert_allclose(np.exp(growth[1:3]), (2 / 6, 1), rtol=0.2)
-    assert (alike[1:3] > 0.8).all()
+    assert (alike[1:3] > 0.7).all()
     assert not told[-1].any(), "nothing is known after the last frame"
 
 
-def test_turn_and_step_over_a_floor_are_told_as_they_are_found() -> None:
+def test_turn_and_step_are_told_as_they_are_found() -> None:
     frames = np.stack([world(), turned(world(), 1, 3, 0), world(1)])
     told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, FLOOR_FROM:NUMBERS].float().numpy()
     for row, (pair, motion) in zip(told, ego_motions(frames), strict=False):
-        expected = floor_walk(pair, motion.tilt, [turn.numbers for turn in motion.turns])
+        expected = walk_motion(pair, motion.tilt, [turn.numbers for turn in motion.turns]).numbers
         np.testing.assert_allclose(row, expected, atol=1e-3)
     assert not told[-1].any()
+
+
+def test_pictures_are_turned_back_by_the_turn_that_was_found_with_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told a turn by another 2 degrees to the right, the flow is one to the left by as much."""
+    as_found, flows = walk_motion, {}
+    for yaw_deg in (0, 2):
+        other = matrix(0, yaw_deg, 0)
+        monkeypatch.setattr(
+            "models.floor.walk_motion",
+            lambda *seen, other=other: WalkMotion(as_found(*seen).turn @ other, as_found(*seen).numbers),
+        )
+        maps = episode_maps(np.stack([world(), turned(world(), 1, 3, 0)]))[0].astype(np.float32)
+        flows[yaw_deg] = maps[FLOW][:4, 4:-4, 4:-4] * FLOW_UNIT_PX
+    assert np.abs(flows[0]).mean() < 0.2
+    pixel_deg = np.rad2deg(1 / VIEWS[SIDE].camera[0, 0])
+    assert abs(np.median(flows[2])) == pytest.approx(2 / pixel_deg, rel=0.25)
 
 
 def test_flow_knows_where_it_fails() -> None:

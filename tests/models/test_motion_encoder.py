@@ -96,7 +96,7 @@ def test_turns_are_the_games_pitch_and_yaw() -> None:
     maps = torch.from_numpy(episode_maps(looks(40, [(0, 0), (-2, 6)])))[None].float()
     answers = turned_camera(numbers_of(maps))
     assert answers.shape == (1, 2, ANSWERS, 2)
-    for best in (answers[0, 0, 0], answers[0, 0, floor.KEPT], answers[0, 0, -1]):
+    for best in (answers[0, 0, 0], answers[0, 0, floor.ANSWERS], answers[0, 0, -1]):
         assert best.tolist() == [pytest.approx(-2, abs=0.2), pytest.approx(6, abs=0.2)]
 
 
