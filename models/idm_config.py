@@ -8,6 +8,7 @@ from models.actions import MINECRAFT, ActionSchema, mirror_of
 from models.attention import MaskStyle, check_memory
 from models.backbone import Norms, check_temperature
 from models.compact import BITS
+from models.motion import EDITION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,10 +90,13 @@ class IDMConfig:
     """Two-way choices, by the schema."""
     n_camera_bins: int = field(init=False)
     """Choices per camera axis, by the schema."""
+    maps: int = field(init=False, default=0)
+    """The edition of the motion maps that the weights know; 0 for the front "conv3d", which sees none."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_buttons", len(self.schema.buttons))
         object.__setattr__(self, "n_camera_bins", self.schema.camera.bins)
+        object.__setattr__(self, "maps", EDITION if self.front == "motion" else 0)
         if self.hidsize % self.attention_heads:
             raise ValueError(f"expected attention_heads to divide hidsize {self.hidsize}, got {self.attention_heads}")
         if self.front not in ("conv3d", "motion"):

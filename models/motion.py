@@ -57,6 +57,8 @@ CHANGE_FROM = TRANSLATION_FROM + translation.NUMBERS
 FLOOR_FROM = CHANGE_FROM + flow_change.NUMBERS
 NUMBERS = FLOOR_FROM + floor.NUMBERS
 MAPS = TURNS + 1
+EDITION = 2
+"""Raised whenever the same frames get other maps: weights know one edition, and loading refuses another."""
 ANSWERS = floor.ANSWERS + ego_motion.ANSWERS
 """Turns that the numbers tell."""
 

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -115,9 +115,13 @@ def config_from_dict(cls: type[ConfigT], values: Mapping[str, Any], where: str |
         raise ValueError(f"{where}: {cls.__name__} is incomplete: {error}") from error
     except ValueError as error:
         raise ValueError(f"{where}: {error}; if another version wrote it, train or convert the model again") from error
-    for name in set(values) - set(arguments):  # these follow from the others
-        if values[name] != getattr(config, name):
-            raise ValueError(f"{where}: expected {name} {getattr(config, name)} by its schema, got {values[name]}")
+    for field in fields(cls):  # type: ignore[arg-type]
+        follows, got = getattr(config, field.name), values.get(field.name, field.default)
+        if not field.init and got not in (follows, MISSING):
+            raise ValueError(
+                f"{where}: expected {field.name} {follows} by its other fields and this version, got {got}; "
+                "train or convert the model again"
+            )
     return config
 
 

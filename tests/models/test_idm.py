@@ -169,7 +169,7 @@ def test_another_game_has_other_heads_and_its_model_says_which(tmp_path: Path) -
     saved = json.loads((tmp_path / "model.json").read_text())
     saved["config"]["n_buttons"] = 20
     (tmp_path / "model.json").write_text(json.dumps(saved))
-    with pytest.raises(ValueError, match="expected n_buttons 52 by its schema, got 20"):
+    with pytest.raises(ValueError, match="expected n_buttons 52 by its other fields and this version, got 20"):
         InverseDynamicsModel.load(tmp_path)
 
 
