@@ -2,7 +2,8 @@
 
 Used for evaluation and by the `label` stage (VPT, section 4.1 and appendix D). The paper takes the likelier of pressed
 and released on each frame by itself, and so do we where the model's `change_price` is 0, as in the released sizes. The
-nano IDM is unsure where an action begins and ends, and would press and release a held key many times.
+nano IDM is unsure where an action begins and ends, and would press and release a held key many times, and which of the
+hotbar's keys was pressed.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from models.windows import LENGTH, STRIDE, edge_mask, windows
 
 WINDOWS_PER_BATCH = 4
 """Windows of one forward pass; the results do not depend on it beyond rounding."""
+
+MANY = 3
+"""Buttons of a group from which on one of them may be likely though none is by itself."""
 
 Opinions = dict[str, torch.Tensor]
 """Log-probabilities of T frames by the heads' names, float32 on the CPU: buttons (T, 20, 2), camera (T, 2, 11)."""
@@ -147,9 +151,20 @@ def _opinions(model: InverseDynamicsModel, inputs: list[np.ndarray], length: int
 
 
 def chosen_buttons(buttons: torch.Tensor, config: IDMConfig) -> np.ndarray:
-    """The labels bool (T, 20) of one episode, from log-probabilities (T, 20, 2). No temperature changes them."""
-    log_odds = (buttons[..., 1] - buttons[..., 0]) * config.temperature
-    return best_path(log_odds.numpy(), config.change_price)
+    """The labels bool (T, 20) of one episode, from log-probabilities (T, 20, 2). No temperature changes them.
+
+    With a `change_price`, of `MANY` buttons that replace each other the likeliest is pressed where one of them is
+    likelier than none: which slot of a hotbar was chosen is hard to see, that one was is not.
+    """
+    log_odds = ((buttons[..., 1] - buttons[..., 0]) * config.temperature).numpy()
+    pressed = best_path(log_odds, config.change_price)
+    for group in config.schema.groups:
+        if group.conflict == "last" and len(group.buttons) >= MANY and config.change_price:
+            columns = np.array([config.schema.buttons.index(button) for button in group.buttons])
+            odds = np.exp(log_odds[:, columns])
+            missed = np.flatnonzero((odds.sum(1) > 1) & ~pressed[:, columns].any(1))
+            pressed[missed, columns[odds[missed].argmax(1)]] = True
+    return pressed
 
 
 def _decode(

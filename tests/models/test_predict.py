@@ -1,13 +1,16 @@
 """Labels of a whole episode: every frame once, from the window in whose middle it lies, with an honest confidence."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from models.actions import MINECRAFT
 from models.habits import steadied
 from models.idm import IDMConfig, InverseDynamicsModel
-from models.predict import log_probabilities, predict_episode, weighed
+from models.predict import chosen_buttons, log_probabilities, predict_episode, weighed
 
 
 class Reader(nn.Module):
@@ -92,6 +95,25 @@ class Crooked(Reader):
         is_left = frames[0, 0, 0, 0, 2] > 0
         self.sure.data.fill_(0.9 if is_left else 0.6)
         return super().forward(frames if is_left else frames.flip(3))
+
+
+def test_of_buttons_that_replace_each_other_the_likeliest_is_pressed_where_none_is_less_likely() -> None:
+    schema = MINECRAFT.buttons
+    slots, steps = ([schema.index(name) for name in names] for names in (("hotbar.2", "hotbar.5"), ("sprint", "sneak")))
+    odds = np.full((4, 20), 0.01)
+    odds[0, slots] = 0.5, 0.6  # one of both: 1.1 times as likely as none, and more
+    odds[1, slots] = 0.3, 0.4
+    odds[2, slots] = 0.7, 1.5  # pressed by itself
+    odds[3, steps] = 0.8, 0.9  # of two it is seen which
+    log_odds = torch.from_numpy(odds).float().log()
+    log_probs = torch.stack([torch.zeros_like(log_odds), log_odds], -1).log_softmax(-1)
+    config = IDMConfig(hidsize=2, attention_heads=1, change_price=1e-6)
+    for temperature in (1.0, 2.0):  # which confidence needs, and which labels must not know of
+        warm = (log_probs / temperature).log_softmax(-1)
+        found = chosen_buttons(warm, dataclasses.replace(config, temperature=temperature))
+        assert [np.flatnonzero(row).tolist() for row in found] == [[slots[1]], [], [slots[1]], []]
+    alone = chosen_buttons(log_probs, dataclasses.replace(config, change_price=0.0))
+    assert [np.flatnonzero(row).tolist() for row in alone] == [[], [], [slots[1]], []], "as the paper"
 
 
 def test_both_ways_is_the_mean_of_logits_and_left_becomes_right() -> None:
