@@ -96,8 +96,8 @@ class Floor:
     def back(self, image: Image, numbers: np.ndarray) -> Image:
         side, turn = len(image), self.turns.matrix(numbers[:2])
         stepped = turn @ (np.eye(3) - np.outer(numbers[2:] @ self.ways, self.normal))
-        plane, rest = (VIEWS[side].turned_back(image, matrix, OUTSIDE) for matrix in (stepped, turn))
-        return np.where(self.nearness[side].reshape(side, side) > 0, plane, rest)
+        plane, met = VIEWS[side].turned_back(image, stepped, OUTSIDE), self.nearness[side].reshape(side, side) > 0
+        return plane if met.all() else np.where(met, plane, VIEWS[side].turned_back(image, turn, OUTSIDE))
 
     def slopes(self, pair: Pair, side: int, numbers: np.ndarray) -> np.ndarray:
         steps = self.ways @ (pair.step_slopes[side] * self.nearness[side])

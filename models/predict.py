@@ -2,8 +2,8 @@
 
 Used for evaluation and by the `label` stage (VPT, section 4.1 and appendix D). The paper takes the likelier of pressed
 and released on each frame by itself, and so do we where the model's `change_price` is 0, as in the released sizes. The
-nano IDM is unsure where an action begins and ends, and would press and release a held key many times, and which of the
-hotbar's keys was pressed.
+nano IDM is unsure where an action begins and ends, and would press and release a held key many times; and it sees that
+a slot of the hotbar was chosen before it sees which.
 """
 
 from dataclasses import dataclass
