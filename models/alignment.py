@@ -1,8 +1,8 @@
 """Two pictures, and how well a turn of the camera makes one out of the other.
 
-Pictures are compared in even contrast, on three sizes. What does not fit counts little (robust, on grey values). Sand
-or sky without texture counts little where it did not change from frame to frame: compression leaves its noise where it
-was. What has contrast is still there because it did not move, as a horizon that a player walks along.
+Pictures are compared in even contrast, on three sizes. What does not fit counts little (robust, on grey values), and a
+place counts by its contrast before that was made even: in sand, sea and sky it is the noise of compression, which stays
+where it was or changes as it likes, whatever the camera does. A bush on the horizon says how it turned.
 
 Shapes: frames uint8 (128, 128, 3), 16:9 squashed to a square. A turn is a rotation matrix that takes directions seen in
 the first frame to directions in the second (x right, y down, z ahead).
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from models.turns import Family, Trials
-from models.view import OUTSIDE, SIDE, SIZES, VIEWS, Image, weight_of_change
+from models.view import OUTSIDE, SIDE, SIZES, VIEWS, Image, weights
 
 SURROUNDINGS = 25
 """Side of the square, in pixels, whose mean and contrast are taken out: dusk changes the light, not the view."""
@@ -23,16 +23,12 @@ CONTRAST_FLOOR = 3.0
 """Grey levels of contrast below which there is compression noise."""
 CONTRAST = 25.0
 """Grey levels to which contrast is set."""
-CHANGE_AROUND = 5
-"""Side of the square, in pixels, over which a change is looked for."""
-CHANGE_SOFTNESS = 8.0
-"""Grey levels of change that count half."""
-UNCHANGED = 0.1
-"""How much a place counts where nothing changed and nothing is to be seen."""
-CONTRAST_AROUND = 9
+CONTRAST_AROUND = 5
 """Side of the square, in pixels, over which contrast is looked for."""
 CONTRAST_SOFTNESS = 12.0
-"""Grey levels of contrast that count half where nothing changed."""
+"""Grey levels of contrast that count half."""
+EVEN = 0.01
+"""How much a place without contrast counts: there may be nothing else."""
 SOFTNESS = {32: (20.0, 15.0), 64: (15.0, 12.0, 10.0), 128: (9.0, 7.0, 5.0, 4.0)}
 """Grey levels of misfit that count half, one per step of the refinement."""
 JUDGED_AT = {32: 12.0, 64: 6.0, 128: 4.0}
@@ -70,11 +66,8 @@ class Pair:
     @cached_property
     def weight(self) -> dict[int, Image]:
         """How much each place counts, on all sizes."""
-        step = cv2.absdiff(self.before.grey, self.after.grey).astype(np.float32)
-        change = cv2.blur(step * step, (CHANGE_AROUND, CHANGE_AROUND))
         seen = _variance(self.before.grey.astype(np.float32), CONTRAST_AROUND)
-        still, changed = seen / (seen + CONTRAST_SOFTNESS**2), change / (change + CHANGE_SOFTNESS**2)
-        return weight_of_change(1 - (1 - UNCHANGED) * (1 - still) * (1 - changed))
+        return weights(EVEN + (1 - EVEN) * seen / (seen + CONTRAST_SOFTNESS**2))
 
     @cached_property
     def gradients(self) -> dict[int, tuple[Image, Image]]:

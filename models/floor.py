@@ -49,8 +49,9 @@ NEAR = 0.05
 """Slope below the horizon from which on floor tells of a step."""
 WALL_DOUBTED = 0.04
 """Price that a walk past the wall must save to be believed: fewer pictures are of walls straight ahead."""
-NUMBERS = 6 * ANSWERS + 1
-"""What is told: of each answer pitch, yaw, the step and the misfit; how much of what counts may be floor."""
+NUMBERS = 6 * ANSWERS + 2
+"""What is told: of each answer pitch, yaw, the step and the misfit; how much of what counts may be floor; whether the
+first answer is past the wall, 1 or 0."""
 TURNED_BY_MIRROR = tuple(6 * answer + number for answer in range(ANSWERS) for number in (1, 3))
 """Numbers that change their sign when the picture is mirrored left to right."""
 
@@ -136,10 +137,12 @@ def walk_motion(pair: Pair, tilt_deg: float, turns: Iterable[np.ndarray]) -> Wal
     starts = [np.concatenate([turn, step]) for turn in turns for step in (0 * WALK, WALK)]
     over = best_walk(pair, floor, starts, REFINED)
     past = best_walk(pair, Wall(tilt), [np.concatenate([turn, 0 * WALK]) for turn in (*turns, over.numbers[:2])])
-    first, second = (past, over) if past.price + WALL_DOUBTED < over.price else (over, past)
+    walled = past.price + WALL_DOUBTED < over.price
+    first, second = (past, over) if walled else (over, past)
     weight = pair.weight[SMALL].ravel()
     share = (weight * (floor.nearness[SMALL] > NEAR)).sum() / (weight.sum() + 1)
-    return WalkMotion(floor.turns.matrix(first.numbers[:2]), np.concatenate([_told(first), _told(second), [share]]))
+    told = np.concatenate([_told(first), _told(second), [share, walled]])
+    return WalkMotion(floor.turns.matrix(first.numbers[:2]), told)
 
 
 def _told(walk: Walk) -> np.ndarray:

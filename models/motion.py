@@ -11,7 +11,8 @@ player's steps, what he does, and where the turn was found wrong:
 - the difference of the two pictures;
 - the turns themselves, as numbers, the flow that is left as that of a plane (`models/plane_flow.py`), which way the
   camera may have moved (`models/translation.py`), how the flow compares with that of the two pairs before
-  (`models/flow_change.py`), and turn and step together, as over a floor and past a wall.
+  (`models/flow_change.py`), turn and step together, as over a floor and past a wall, and what changes in the hotbar
+  (`models/hotbar.py`).
 
 The maps hold no parameters, so they need no backward pass, can be computed once for a whole training, and cannot
 overfit to a few worlds.
@@ -25,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import ego_motion, floor, flow_change, plane_flow, translation
+from models import ego_motion, floor, flow_change, hotbar, plane_flow, translation
 from models.view import SIDE, VIEWS, Image
 
 GRID = 16
@@ -49,15 +50,16 @@ MISFIT = slice(FLOW.stop, FLOW.stop + 2)
 STEP = slice(MISFIT.stop, MISFIT.stop + STEP_FOLD**2)
 """The difference of the turned-back picture."""
 TURNS = STEP.stop
-"""The map whose first places are `EgoMotion.numbers`, those of `plane_flow`, `translation`, `flow_change`
-and `floor`."""
+"""The map whose first places are `EgoMotion.numbers`, those of `plane_flow`, `translation`, `flow_change`,
+`floor` and `hotbar`."""
 PLANE_FROM = ego_motion.NUMBERS
 TRANSLATION_FROM = PLANE_FROM + plane_flow.PLANE_NUMBERS
 CHANGE_FROM = TRANSLATION_FROM + translation.NUMBERS
 FLOOR_FROM = CHANGE_FROM + flow_change.NUMBERS
-NUMBERS = FLOOR_FROM + floor.NUMBERS
+HOTBAR_FROM = FLOOR_FROM + floor.NUMBERS
+NUMBERS = HOTBAR_FROM + hotbar.NUMBERS
 MAPS = TURNS + 1
-EDITION = 2
+EDITION = 3
 """Raised whenever the same frames get other maps: weights know one edition, and loading refuses another."""
 ANSWERS = floor.ANSWERS + ego_motion.ANSWERS
 """Turns that the numbers tell."""
@@ -81,10 +83,11 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
         row[MISFIT] = fold(np.dstack([unexplained * (weight > 0) for unexplained, weight in found]), 1)
         row[STEP] = fold((back.astype(np.float32) - grey) / STEP_UNIT, STEP_FOLD)
         ways = translation.translation(FLOW_UNIT_PX * cells(flow, 1), motion.tilt)
-        row[TURNS].flat[FLOOR_FROM:NUMBERS] = moved.numbers
+        row[TURNS].flat[FLOOR_FROM:HOTBAR_FROM] = moved.numbers
         row[TURNS].flat[:CHANGE_FROM] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), ways])
     told = maps[:-1, TURNS].reshape(-1, GRID * GRID)
     told[:, CHANGE_FROM:FLOOR_FROM] = flow_change.flow_change(FLOW_UNIT_PX * flows[:-1])
+    told[:, HOTBAR_FROM:NUMBERS] = hotbar.hotbar(frames)
     return maps
 
 
@@ -150,6 +153,7 @@ def mirrored_maps(maps: np.ndarray) -> np.ndarray:
 _ORDER_MIRRORED = np.arange(GRID * GRID)
 _ORDER_MIRRORED[TRANSLATION_FROM:CHANGE_FROM] = [TRANSLATION_FROM + number for number in translation.ORDER_MIRRORED]
 _ORDER_MIRRORED[CHANGE_FROM:FLOOR_FROM] = [CHANGE_FROM + number for number in flow_change.ORDER_MIRRORED]
+_ORDER_MIRRORED[HOTBAR_FROM:NUMBERS] = [HOTBAR_FROM + number for number in hotbar.ORDER_MIRRORED]
 _SIGNS_MIRRORED = np.ones(GRID * GRID, np.float16)
 for _start, _signed in (
     (0, ego_motion.TURNED_BY_MIRROR),

@@ -28,7 +28,7 @@ from models.dropout import Dropout
 from models.ego_motion import TURN_UNIT_DEG
 from models.motion import ANSWERS, FLOOR_FROM, FLOW, GRID, HALF, MISFIT, NUMBERS, STEP, numbers_of
 
-CHANGE_WIDTH = 112
+CHANGE_WIDTH = 110
 """Features of a frame that say what changed."""
 TURNS_WIDTH = 64
 """Features of a frame that the turns of three frames make."""
@@ -136,7 +136,7 @@ class Motion(nn.Module):
 
 
 class Change(nn.Module):
-    """What each frame shows and what changes around it: uint8 (B, T, 64, 64, 3), maps (B, T, 16, G, G) -> (N, 112)."""
+    """What each frame shows and what changes around it: uint8 (B, T, 64, 64, 3), maps (B, T, 16, G, G) -> (N, 110)."""
 
     def __init__(self, width: int, dropout: float):
         super().__init__()
@@ -203,7 +203,7 @@ class OverTime(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """Each frame among its neighbours: mixed over time (B, T, E), alone (B, T, 432+2K).
+    """Each frame among its neighbours: mixed over time (B, T, E), alone (B, T, 430+2K).
 
     Of what `models.motion.seen` gives: pictures uint8 (B, T, 64, 64, 3) and maps (B, T, M, G, G).
     """

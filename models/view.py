@@ -20,8 +20,8 @@ OUTSIDE = 1e4
 """Stands for what a picture does not show."""
 HAND = 0.25
 """How much the part of the picture counts in which the hand is, and..."""
-HAND_CHANGED = 0.05
-"""...where what changes counts: the hand swings."""
+HAND_TURNING = 0.05
+"""...where turns are looked for: it swings."""
 
 
 class View:
@@ -68,10 +68,10 @@ def _overlay_weight(side: int, hand: float) -> Image:
 
 
 VIEWS = {side: View(side) for side in SIZES}
-_TURNING = _overlay_weight(SIDE, HAND_CHANGED)
+_TURNING = _overlay_weight(SIDE, HAND_TURNING)
 
 
-def weight_of_change(change: Image) -> dict[int, Image]:
-    """How much each place says of a turn, on all sizes: of how much its change counts, (128, 128), 0 to 1."""
-    weight = _TURNING * change
+def weights(counts: Image) -> dict[int, Image]:
+    """How much each place says of a turn, on all sizes: of how much it counts, (128, 128), 0 to 1."""
+    weight = _TURNING * counts
     return {side: cv2.resize(weight, (side, side), interpolation=cv2.INTER_AREA) for side in SIZES}

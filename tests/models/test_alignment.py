@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.alignment import CHANGE_SOFTNESS, CONTRAST_SOFTNESS, JUDGED_AT, UNCHANGED, pyramid
+from models.alignment import CONTRAST_SOFTNESS, EVEN, JUDGED_AT, pyramid
 from models.turns import Free, Upright, trials
 from models.view import SIDE, SIZES, VIEWS
 from tests.models.test_ego_motion import matrix, pair_of, turned, world
@@ -40,22 +40,16 @@ def test_all_trials_at_once_are_the_trials_one_by_one(tilt_deg: float) -> None:
     assert np.ptp(one_by_one) > 0.2
 
 
-def test_a_place_counts_by_how_much_it_changed() -> None:
-    before = np.full((SIDE, SIDE, 3), 100, np.uint8)
-    after = before.copy()
-    after[:40] += int(CHANGE_SOFTNESS)
-    weight = pair_of(before, after).weight[SIDE]
-    assert weight[20, 20] == pytest.approx(UNCHANGED + (1 - UNCHANGED) / 2)
-    assert weight[60, 20] == pytest.approx(UNCHANGED)
-
-
-def test_a_place_with_contrast_counts_where_it_did_not_change() -> None:
-    """Stripes of 3 pixels, by as much darker and brighter than their mean as counts half."""
+def test_a_place_counts_by_its_contrast_whether_it_changes_or_not() -> None:
+    """Stripes of 3 pixels, by as much darker and brighter than their mean as counts half; below them it grows dark."""
     frame = np.full((SIDE, SIDE, 3), 100, np.uint8)
     frame[:60] += (CONTRAST_SOFTNESS * np.sign(np.sin(np.arange(SIDE) * np.pi / 3 + 0.1))).astype(np.uint8)[:, None]
-    weight = pair_of(frame, frame).weight[SIDE]
-    assert weight[20, 20] == pytest.approx(UNCHANGED + (1 - UNCHANGED) / 2, abs=0.02)
-    assert weight[80, 20] == pytest.approx(UNCHANGED)
+    darker = frame.copy()
+    darker[60:] -= 50
+    for after in (frame, darker):
+        weight = pair_of(frame, after).weight[SIDE]
+        assert weight[20, 20] == pytest.approx(EVEN + (1 - EVEN) / 2, abs=0.02)
+        assert weight[80, 20] == pytest.approx(EVEN)
 
 
 def test_refinement_comes_nearer_and_stays_in_its_family() -> None:

@@ -129,18 +129,19 @@ def test_the_wall_is_believed_where_it_explains_clearly_more(monkeypatch: pytest
         np.testing.assert_allclose(motion.turn, Upright(np.deg2rad(10)).matrix(believed[:2]))
         other = -believed[1]
         assert motion.numbers[[1, 7]].tolist() == pytest.approx(np.rad2deg([believed[1], other]) / TURN_UNIT_DEG)
+        assert motion.numbers[-1] == (believed is past), "which of them comes first is told"
 
 
 def test_of_the_sky_no_step_is_told() -> None:
     pair = pair_of(-60, (0, 3), (0, 0, 0))
     told = walk_motion(pair, -60, [np.deg2rad([0, 3])]).numbers
     np.testing.assert_allclose(told[:5], [0, 3 / 4, 0, 0, 0], atol=0.03)
-    assert told[-1] == 0
+    assert told[-2] == 0
 
 
 def test_of_the_dark_nothing_is_told() -> None:
     black = pyramid(np.zeros((SIDE, SIDE, 3), np.uint8))
-    assert not walk_motion(Pair(black, black), 10, [np.zeros(2)]).numbers[: NUMBERS - 1].any()
+    assert not walk_motion(Pair(black, black), 10, [np.zeros(2)]).numbers[: 6 * ANSWERS].any()
 
 
 def test_numbers_are_told_in_their_units_and_mirrored_by_their_signs() -> None:
@@ -151,7 +152,7 @@ def test_numbers_are_told_in_their_units_and_mirrored_by_their_signs() -> None:
     )
     assert told.shape == (NUMBERS,)
     np.testing.assert_allclose(told[:5], [0, 3 / 4, WALK / STEP_UNIT, 0.06 / STEP_UNIT, 0], atol=0.1)
-    assert 0.5 < told[-1] < 0.9, "the horizon is in the upper third"
+    assert 0.5 < told[-2] < 0.9, "the horizon is in the upper third"
     signs = np.ones(NUMBERS)
     signs[list(TURNED_BY_MIRROR)] = -1
     np.testing.assert_allclose(mirrored[:5], (told * signs)[:5], atol=0.1)
@@ -161,7 +162,7 @@ def test_no_step_is_told_larger_than_the_largest(monkeypatch: pytest.MonkeyPatch
     far = Walk(0.5, np.array([0, 0, 99.0, -99.0, 0]))
     monkeypatch.setattr("models.floor.best_walk", lambda *_: far)
     told = walk_motion(pair_of(10, (0, 0), (0, 0, 0)), 10, []).numbers
-    assert told[:-1].tolist() == [0, 0, LARGEST, -LARGEST, 0, 0.5] * ANSWERS
+    assert told[:-2].tolist() == [0, 0, LARGEST, -LARGEST, 0, 0.5] * ANSWERS
 
 
 def test_above_the_horizon_a_step_moves_nothing() -> None:

@@ -11,6 +11,7 @@ from models import flow_change
 from models.ego_motion import NUMBERS as TURN_NUMBERS
 from models.ego_motion import TURN_UNIT_DEG, ego_motions
 from models.floor import WalkMotion, walk_motion
+from models.hotbar import hotbar
 from models.motion import (
     CHANGE_FROM,
     EDITION,
@@ -18,6 +19,7 @@ from models.motion import (
     FLOW,
     FLOW_UNIT_PX,
     GRID,
+    HOTBAR_FROM,
     MAPS,
     MISFIT,
     NUMBERS,
@@ -134,10 +136,17 @@ def test_a_slower_step_is_told_as_slower() -> None:
 
 def test_turn_and_step_are_told_as_they_are_found() -> None:
     frames = np.stack([world(), turned(world(), 1, 3, 0), world(1)])
-    told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, FLOOR_FROM:NUMBERS].float().numpy()
+    told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, FLOOR_FROM:HOTBAR_FROM].float().numpy()
     for row, (pair, motion) in zip(told, ego_motions(frames), strict=False):
         expected = walk_motion(pair, motion.tilt, [turn.numbers for turn in motion.turns]).numbers
         np.testing.assert_allclose(row, expected, atol=1e-3)
+    assert not told[-1].any()
+
+
+def test_the_hotbar_is_told_of_each_pair() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
+    told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, HOTBAR_FROM:NUMBERS].float().numpy()
+    np.testing.assert_allclose(told[:-1], hotbar(frames), atol=1e-3)
     assert not told[-1].any()
 
 
@@ -147,11 +156,13 @@ def test_other_maps_are_another_edition() -> None:
     frames = np.stack([150 + 0.15 * (view(*place).astype(float) - 128) for place in places]).astype(np.uint8)
     maps = np.abs(episode_maps(frames)[:-1].astype(float))
     told = maps[:, TURNS].reshape(len(maps), -1)
-    starts = (0, TURN_NUMBERS, TRANSLATION_FROM, CHANGE_FROM, FLOOR_FROM, NUMBERS)
+    starts = (0, TURN_NUMBERS, TRANSLATION_FROM, CHANGE_FROM, FLOOR_FROM, HOTBAR_FROM, NUMBERS)
     seen = [maps[:, part].mean() for part in (FLOW, MISFIT, STEP)]
     seen += [told[:, start:stop].mean() for start, stop in pairwise(starts)]
-    assert EDITION == 2
-    np.testing.assert_allclose(seen, [0.5301, 0.499, 0.04127, 0.4656, 0.5656, 2.466, 0.4439, 0.4014], rtol=0.005)
+    assert EDITION == 3
+    np.testing.assert_allclose(
+        seen, [0.5465, 0.4942, 0.04128, 0.4117, 0.5709, 2.47, 0.4445, 0.3578, 0.1009], rtol=0.005
+    )
 
 
 def test_pictures_are_turned_back_by_the_turn_that_was_found_with_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

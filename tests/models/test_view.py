@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.view import ASPECT, HAND, HAND_CHANGED, SIDE, SIZES, VIEW_DEG, VIEWS, View, weight_of_change
+from models.view import ASPECT, HAND, HAND_TURNING, SIDE, SIZES, VIEW_DEG, VIEWS, View, weights
 
 
 def test_the_top_of_the_picture_is_half_the_field_of_view_up() -> None:
@@ -39,18 +39,18 @@ def test_a_picture_is_turned_back_and_says_what_it_did_not_show() -> None:
 
 @pytest.mark.parametrize("side", SIZES)
 def test_bars_and_crosshair_do_not_count_and_the_hand_little(side: int) -> None:
-    scale, change = SIDE // side, weight_of_change(np.ones((SIDE, SIDE), np.float32))[side]
-    for weight, hand in ((VIEWS[side].weight, HAND), (change, HAND_CHANGED)):
+    scale, turning = SIDE // side, weights(np.ones((SIDE, SIDE), np.float32))[side]
+    for weight, hand in ((VIEWS[side].weight, HAND), (turning, HAND_TURNING)):
         assert (weight[-(-106 // scale) :, 32 // scale : 88 // scale] == 0).all()
         assert weight[64 // scale - 1, 64 // scale - 1] < 0.5 or side == SIDE
         assert weight[80 // scale + 1, 100 // scale] == pytest.approx(hand)
         assert weight[20 // scale, 20 // scale] == 1
 
 
-def test_a_place_counts_as_much_as_it_changed() -> None:
-    change = np.full((SIDE, SIDE), 0.1, np.float32)
-    change[:64] = 0.8
-    found = weight_of_change(change)
+def test_a_place_counts_as_much_as_is_said_on_all_sizes() -> None:
+    counts = np.full((SIDE, SIDE), 0.1, np.float32)
+    counts[:64] = 0.8
+    found = weights(counts)
     assert list(found) == list(SIZES)
     for side, weight in found.items():
         assert weight.shape == (side, side)
