@@ -16,8 +16,8 @@ LEFT, SLOT = 31.5, 7.19
 of it is noise, which the network learns to leave alone."""
 INSIDE = slice(2, 7)
 """Columns of a slot that are its own, from its first."""
-ITEM_ROWS, FRAME_ROW = slice(115, 127), 127
-"""Rows of the items, and of the bar's frame below them."""
+TOP = 115
+"""The first row of the items; the last of the picture is the bar's frame below them."""
 FRAME_UNIT = 64.0
 """Grey levels of the frame's change that count as 1."""
 ITEM_UNIT = 2.0
@@ -30,12 +30,12 @@ ORDER_MIRRORED = [*reversed(range(SLOTS)), SLOTS]
 
 def hotbar(frames: np.ndarray) -> np.ndarray:
     """What changes from each frame to the next: uint8 (L, 128, 128, 3) -> float32 (L - 1, NUMBERS)."""
-    grey = frames[:, ITEM_ROWS.start :].mean(axis=-1, dtype=np.float32)
+    grey = frames[:, TOP:].mean(axis=-1, dtype=np.float32)
     firsts = np.rint(LEFT + SLOT * np.arange(SLOTS)).astype(int)
     slots = np.stack([grey[..., first + INSIDE.start : first + INSIDE.stop] for first in firsts], axis=1)
-    below = slots[:, :, FRAME_ROW - ITEM_ROWS.start].mean(axis=-1)  # (L, SLOTS)
+    below = slots[:, :, -1].mean(axis=-1)  # (L, SLOTS)
     chosen = below.argmin(axis=1)
-    items = slots[np.arange(len(slots)), chosen, : ITEM_ROWS.stop - ITEM_ROWS.start]
+    items = slots[np.arange(len(slots)), chosen, :-1]
     change = np.abs(np.diff(items, axis=0)).mean(axis=(1, 2))
     held = np.where(np.diff(chosen) == 0, np.log1p(change), 0)
     return np.column_stack([np.diff(below, axis=0) / FRAME_UNIT, held / ITEM_UNIT]).astype(np.float32)

@@ -2,8 +2,8 @@
 
 Used for evaluation and by the `label` stage (VPT, section 4.1 and appendix D). The paper takes the likelier of pressed
 and released on each frame by itself, and so do we where the model's `change_price` is 0, as in the released sizes. The
-nano IDM is unsure where an action begins and ends, and would press and release a held key many times; and it sees that
-a slot of the hotbar was chosen before it sees which.
+nano IDM is unsure where an action begins and ends, and would press and release a held key many times; and of the
+hotbar's keys, each of which is rare, it learns that one was pressed sooner than which.
 """
 
 from dataclasses import dataclass
@@ -154,7 +154,7 @@ def chosen_buttons(buttons: torch.Tensor, config: IDMConfig) -> np.ndarray:
     """The labels bool (T, 20) of one episode, from log-probabilities (T, 20, 2). No temperature changes them.
 
     With a `change_price`, of `MANY` buttons that replace each other the likeliest is pressed where one of them is
-    likelier than none: which slot of a hotbar was chosen is hard to see, that one was is not.
+    likelier than none: that a slot of a hotbar was chosen is learnt sooner than which.
     """
     log_odds = ((buttons[..., 1] - buttons[..., 0]) * config.temperature).numpy()
     pressed = best_path(log_odds, config.change_price)

@@ -22,7 +22,7 @@ def shares_of_motion(schema: ActionSchema = MINECRAFT) -> tuple[float, ...]:
 
 
 def idm_nano_cpu() -> IDMConfig:
-    """Ours, for a laptop: trains on two CPU cores within the hour. Motion front end, four members of 2.3 M each."""
+    """Ours, for a laptop: trains on two CPU cores within the hour. Motion front end, four members of 2.4 M each."""
     return IDMConfig(
         front="motion",
         both_ways=True,

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from models.alignment import Pair, pyramid
+from models.alignment import CONTRAST_SOFTNESS, EVEN, Pair, pyramid
 from models.ego_motion import (
     ANSWERS,
     KEPT,
@@ -111,7 +111,12 @@ def test_the_horizon_turns_the_camera_though_compression_keeps_the_sand_still() 
     for frame in (before, after):
         frame[44:] = sand[44:]
     pair = pair_of(before, after)
-    assert pair.weight[SIDE][60:106].mean() < 0.1 < 0.3 < pair.weight[SIDE][:40].mean()
+    contrast = cv2.cvtColor(before, cv2.COLOR_RGB2GRAY)[98:103, 18:23].var()
+    seen = contrast / (contrast + CONTRAST_SOFTNESS**2)
+    assert pair.weight[SIDE][100, 20] == pytest.approx(EVEN + (1 - EVEN) * seen, rel=1e-3)
+    sand, horizon = pair.weight[SIDE][60:106].mean(), pair.weight[SIDE][:40].mean()
+    assert horizon > 5 * sand
+    assert sand < 0.07
     np.testing.assert_allclose(upright_turns(pair, 0)[0].degrees, (0, -6), atol=0.5)
     pair.weight = {side: np.ones((side, side), np.float32) for side in SIZES}
     assert abs(upright_turns(pair, 0)[0].degrees[1]) < 1  # where all of the picture counts alike, it stands still

@@ -7,18 +7,7 @@ import pytest
 
 from models.actions import MINECRAFT
 from models.contractor import read_recording
-from models.hotbar import (
-    FRAME_ROW,
-    FRAME_UNIT,
-    ITEM_ROWS,
-    ITEM_UNIT,
-    LEFT,
-    NUMBERS,
-    ORDER_MIRRORED,
-    SLOT,
-    SLOTS,
-    hotbar,
-)
+from models.hotbar import FRAME_UNIT, ITEM_UNIT, LEFT, NUMBERS, ORDER_MIRRORED, SLOT, SLOTS, TOP, hotbar
 from models.view import SIDE
 
 SAMPLE = Path(__file__).parents[2] / "data/sample/contractor"
@@ -28,10 +17,10 @@ BRIGHT = 200
 def bar(chosen: int, item: int = 90, world: int = 60) -> np.ndarray:
     """A frame with a hotbar: the chosen slot is black around its item, the world shines through the others."""
     frame = np.full((SIDE, SIDE, 3), world, np.uint8)
-    frame[FRAME_ROW, int(LEFT) : int(LEFT + SLOTS * SLOT)] = BRIGHT
+    frame[-1, int(LEFT) : int(LEFT + SLOTS * SLOT)] = BRIGHT
     first = round(LEFT + chosen * SLOT)
-    frame[ITEM_ROWS.start :, first : first + round(SLOT)] = 0
-    frame[ITEM_ROWS.start + 4 : ITEM_ROWS.stop - 4, first : first + round(SLOT)] = item
+    frame[TOP:, first : first + round(SLOT)] = 0
+    frame[TOP + 4 : -5, first : first + round(SLOT)] = item
     return frame
 
 
@@ -46,7 +35,7 @@ def test_under_the_chosen_slot_the_frame_is_dark(before: int, after: int) -> Non
 def test_the_item_in_hand_changes_and_the_world_behind_the_others_does_not_count() -> None:
     frames = np.stack([bar(2), bar(2, world=180), bar(2, item=110, world=180), bar(2, item=110)])
     told = hotbar(frames)
-    rows = ITEM_ROWS.stop - ITEM_ROWS.start
+    rows = SIDE - 1 - TOP
     changed = np.log1p(20 * (rows - 8) / rows) / ITEM_UNIT
     np.testing.assert_allclose(told[:, SLOTS], [0, changed, 0], atol=1e-6)
     assert not told[:, :SLOTS].any()
@@ -75,9 +64,14 @@ def test_in_recordings_keys_of_the_hotbar_are_seen_in_their_frame_and_nowhere_el
     slots = [MINECRAFT.buttons.index(f"hotbar.{slot + 1}") for slot in range(SLOTS)]
     down = recording.buttons[:-1, slots].astype(int)
     pressed = np.diff(down, axis=0, prepend=down[:1]) == 1
-    told = hotbar(frames)[:, :SLOTS]
+    told, item = np.split(hotbar(frames), [SLOTS], axis=1)
     seen = (told < -0.6) & (told.max(axis=1, keepdims=True) > 0.6)
     outside = ~recording.gui_open[:-1]
     outside[0] = False
     np.testing.assert_array_equal(seen[outside], pressed[outside])
     assert pressed[outside].sum() == 16
+    used = recording.buttons[:-1, MINECRAFT.buttons.index("use")].astype(int)
+    after_press = np.diff(used, prepend=used[:2])[:-1] == 1
+    changes = item[:, 0] > np.log1p(3) / ITEM_UNIT
+    assert changes[outside & after_press].mean() > 0.25, "a block is placed from the hand"
+    assert changes[outside & (used == 0) & ~after_press].mean() < 0.02

@@ -11,7 +11,7 @@ from models import flow_change
 from models.ego_motion import NUMBERS as TURN_NUMBERS
 from models.ego_motion import TURN_UNIT_DEG, ego_motions
 from models.floor import WalkMotion, walk_motion
-from models.hotbar import hotbar
+from models.hotbar import ORDER_MIRRORED, hotbar
 from models.motion import (
     CHANGE_FROM,
     EDITION,
@@ -145,9 +145,14 @@ def test_turn_and_step_are_told_as_they_are_found() -> None:
 
 def test_the_hotbar_is_told_of_each_pair() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
-    told = numbers_of(torch.from_numpy(episode_maps(frames))[None])[0, :, HOTBAR_FROM:NUMBERS].float().numpy()
+    maps = episode_maps(frames)
+    told, mirrored = (
+        numbers_of(torch.from_numpy(seen)[None])[0, :, HOTBAR_FROM:NUMBERS].float().numpy()
+        for seen in (maps, mirrored_maps(maps))
+    )
     np.testing.assert_allclose(told[:-1], hotbar(frames), atol=1e-3)
     assert not told[-1].any()
+    np.testing.assert_array_equal(mirrored, told[:, ORDER_MIRRORED], "keys of the slots change places as well")
 
 
 def test_other_maps_are_another_edition() -> None:
