@@ -18,8 +18,9 @@ INSIDE = slice(2, 7)
 """Columns of a slot that are its own, from its first."""
 TOP = 115
 """The first row of the items; the last of the picture is the bar's frame below them."""
-FRAME_UNIT = 64.0
-"""Grey levels of the frame's change that count as 1."""
+FRAME_UNIT = 4.0
+"""Grey levels of the frame's change that count as 1: few, since a weight grows by the learning rate a step at most, and
+the keys are rare."""
 ITEM_UNIT = 2.0
 """What counts as 1 of the logarithm of 1 + the change of the item, grey levels."""
 NUMBERS = SLOTS + 1

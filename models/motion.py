@@ -11,8 +11,8 @@ player's steps, what he does, and where the turn was found wrong:
 - the difference of the two pictures;
 - the turns themselves, as numbers, the flow that is left as that of a plane (`models/plane_flow.py`), which way the
   camera may have moved (`models/translation.py`), how the flow compares with that of the two pairs before
-  (`models/flow_change.py`), turn and step together, as over a floor and past a wall, and what changes in the hotbar
-  (`models/hotbar.py`).
+  (`models/flow_change.py`), turn and step together, as over a floor and past a wall, what changes in the hotbar
+  (`models/hotbar.py`), and how much of the picture changes at all (`models/stillness.py`).
 
 The maps hold no parameters, so they need no backward pass, can be computed once for a whole training, and cannot
 overfit to a few worlds.
@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models import ego_motion, floor, flow_change, hotbar, plane_flow, translation
+from models import ego_motion, floor, flow_change, hotbar, plane_flow, stillness, translation
 from models.view import SIDE, VIEWS, Image
 
 GRID = 16
@@ -51,15 +51,16 @@ STEP = slice(MISFIT.stop, MISFIT.stop + STEP_FOLD**2)
 """The difference of the turned-back picture."""
 TURNS = STEP.stop
 """The map whose first places are `EgoMotion.numbers`, those of `plane_flow`, `translation`, `flow_change`,
-`floor` and `hotbar`."""
+`floor`, `hotbar` and `stillness`."""
 PLANE_FROM = ego_motion.NUMBERS
 TRANSLATION_FROM = PLANE_FROM + plane_flow.PLANE_NUMBERS
 CHANGE_FROM = TRANSLATION_FROM + translation.NUMBERS
 FLOOR_FROM = CHANGE_FROM + flow_change.NUMBERS
 HOTBAR_FROM = FLOOR_FROM + floor.NUMBERS
-NUMBERS = HOTBAR_FROM + hotbar.NUMBERS
+STILLNESS_FROM = HOTBAR_FROM + hotbar.NUMBERS
+NUMBERS = STILLNESS_FROM + stillness.NUMBERS
 MAPS = TURNS + 1
-EDITION = 3
+EDITION = 4
 """Raised whenever the same frames get other maps: weights know one edition, and loading refuses another."""
 ANSWERS = floor.ANSWERS + ego_motion.ANSWERS
 """Turns that the numbers tell."""
@@ -87,7 +88,8 @@ def episode_maps(frames: np.ndarray) -> np.ndarray:
         row[TURNS].flat[:CHANGE_FROM] = np.concatenate([motion.numbers, plane_flow.plane_flow(flow), ways])
     told = maps[:-1, TURNS].reshape(-1, GRID * GRID)
     told[:, CHANGE_FROM:FLOOR_FROM] = flow_change.flow_change(FLOW_UNIT_PX * flows[:-1])
-    told[:, HOTBAR_FROM:NUMBERS] = hotbar.hotbar(frames)
+    told[:, HOTBAR_FROM:STILLNESS_FROM] = hotbar.hotbar(frames)
+    told[:, STILLNESS_FROM:NUMBERS] = stillness.changed(frames)
     return maps
 
 
@@ -153,7 +155,7 @@ def mirrored_maps(maps: np.ndarray) -> np.ndarray:
 _ORDER_MIRRORED = np.arange(GRID * GRID)
 _ORDER_MIRRORED[TRANSLATION_FROM:CHANGE_FROM] = [TRANSLATION_FROM + number for number in translation.ORDER_MIRRORED]
 _ORDER_MIRRORED[CHANGE_FROM:FLOOR_FROM] = [CHANGE_FROM + number for number in flow_change.ORDER_MIRRORED]
-_ORDER_MIRRORED[HOTBAR_FROM:NUMBERS] = [HOTBAR_FROM + number for number in hotbar.ORDER_MIRRORED]
+_ORDER_MIRRORED[HOTBAR_FROM:STILLNESS_FROM] = [HOTBAR_FROM + number for number in hotbar.ORDER_MIRRORED]
 _SIGNS_MIRRORED = np.ones(GRID * GRID, np.float16)
 for _start, _signed in (
     (0, ego_motion.TURNED_BY_MIRROR),

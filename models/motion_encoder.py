@@ -5,7 +5,7 @@ their misfits, and what the flow that they leave says of planes and directions, 
 Motion: an image stack over the fixed maps of `models/motion.py`, that say how each cell moves to the next frame apart
 from the turn. Change: the picture at half size beside its differences to the frame before and the frame after, and to
 the frame after turned back, through convolutions that keep places apart, for bars, hands and menus change where they
-always are.
+always are. What the hotbar tells, and how much of the picture changes, is said beside these features as it is.
 
 Dilated convolutions then mix frames: keys are held for seconds, and many neighbours say so. The heads see each frame's
 own features beside what the transformer makes of the mixture: through it alone, hundreds of steps pass before any of
@@ -26,9 +26,9 @@ from models.actions import bin_centres
 from models.backbone import DENSE_WIDTH, NormLayer
 from models.dropout import Dropout
 from models.ego_motion import TURN_UNIT_DEG
-from models.motion import ANSWERS, FLOOR_FROM, FLOW, GRID, HALF, MISFIT, NUMBERS, STEP, numbers_of
+from models.motion import ANSWERS, FLOOR_FROM, FLOW, GRID, HALF, HOTBAR_FROM, MISFIT, NUMBERS, STEP, numbers_of
 
-CHANGE_WIDTH = 110
+CHANGE_WIDTH = 108
 """Features of a frame that say what changed."""
 TURNS_WIDTH = 64
 """Features of a frame that the turns of three frames make."""
@@ -48,7 +48,7 @@ PATCH = 3 * (HALF // GRID) ** 2
 
 def frame_width(schema: ActionSchema) -> int:
     """Features of each frame alone."""
-    return DENSE_WIDTH + CHANGE_WIDTH + TURNS_WIDTH + 2 * schema.camera.bins
+    return DENSE_WIDTH + CHANGE_WIDTH + TURNS_WIDTH + 2 * schema.camera.bins + NUMBERS - HOTBAR_FROM
 
 
 class Residual(nn.Module):
@@ -136,7 +136,7 @@ class Motion(nn.Module):
 
 
 class Change(nn.Module):
-    """What each frame shows and what changes around it: uint8 (B, T, 64, 64, 3), maps (B, T, 16, G, G) -> (N, 110)."""
+    """What each frame shows and what changes around it: uint8 (B, T, 64, 64, 3), maps (B, T, 16, G, G) -> (N, 108)."""
 
     def __init__(self, width: int, dropout: float):
         super().__init__()
@@ -203,7 +203,7 @@ class OverTime(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """Each frame among its neighbours: mixed over time (B, T, E), alone (B, T, 430+2K).
+    """Each frame among its neighbours: mixed over time (B, T, E), alone (B, T, 439+2K).
 
     Of what `models.motion.seen` gives: pictures uint8 (B, T, 64, 64, 3) and maps (B, T, M, G, G).
     """
@@ -234,6 +234,7 @@ class MotionEncoder(nn.Module):
         motion = self.motion(seen[:, :, SEEN].flatten(0, 1))
         change = self.change(frames, seen[:, :, STEP])
         pictures = (x.unflatten(0, frames.shape[:2]) for x in (motion, change))
-        frame = torch.cat([*pictures, *self.turns(numbers_of(maps))], dim=-1)
+        numbers = numbers_of(maps)
+        frame = torch.cat([*pictures, *self.turns(numbers), numbers[..., HOTBAR_FROM:]], dim=-1)
         mixed = self.mix(frame.transpose(1, 2)).transpose(1, 2)
         return self.over_time(self.dropout(mixed)), frame

@@ -65,7 +65,8 @@ def test_in_recordings_keys_of_the_hotbar_are_seen_in_their_frame_and_nowhere_el
     down = recording.buttons[:-1, slots].astype(int)
     pressed = np.diff(down, axis=0, prepend=down[:1]) == 1
     told, item = np.split(hotbar(frames), [SLOTS], axis=1)
-    seen = (told < -0.6) & (told.max(axis=1, keepdims=True) > 0.6)
+    clear = 40 / FRAME_UNIT
+    seen = (told < -clear) & (told.max(axis=1, keepdims=True) > clear)
     outside = ~recording.gui_open[:-1]
     outside[0] = False
     np.testing.assert_array_equal(seen[outside], pressed[outside])

@@ -25,6 +25,7 @@ from models.motion import (
     NUMBERS,
     STEP,
     STEP_UNIT,
+    STILLNESS_FROM,
     TRANSLATION_FROM,
     TURNS,
     episode_maps,
@@ -34,6 +35,7 @@ from models.motion import (
     motion_maps,
     numbers_of,
 )
+from models.stillness import changed
 from models.translation import DIRECTIONS, SPEED_UNIT
 from models.view import SIDE, VIEWS
 from tests.models.game import played
@@ -143,16 +145,19 @@ def test_turn_and_step_are_told_as_they_are_found() -> None:
     assert not told[-1].any()
 
 
-def test_the_hotbar_is_told_of_each_pair() -> None:
+def test_the_hotbar_and_how_much_changes_are_told_of_each_pair() -> None:
     frames = np.random.default_rng(0).integers(0, 256, (3, SIDE, SIDE, 3), dtype=np.uint8)
     maps = episode_maps(frames)
     told, mirrored = (
-        numbers_of(torch.from_numpy(seen)[None])[0, :, HOTBAR_FROM:NUMBERS].float().numpy()
+        numbers_of(torch.from_numpy(seen)[None])[0, :, HOTBAR_FROM:].float().numpy()
         for seen in (maps, mirrored_maps(maps))
     )
-    np.testing.assert_allclose(told[:-1], hotbar(frames), atol=1e-3)
+    slots = STILLNESS_FROM - HOTBAR_FROM
+    np.testing.assert_allclose(told[:-1, :slots], hotbar(frames), rtol=1e-3)
+    np.testing.assert_allclose(told[:-1, slots:], changed(frames), rtol=1e-3)
     assert not told[-1].any()
-    np.testing.assert_array_equal(mirrored, told[:, ORDER_MIRRORED], "keys of the slots change places as well")
+    np.testing.assert_array_equal(mirrored[:, :slots], told[:, ORDER_MIRRORED], "the slots' keys change places as well")
+    np.testing.assert_array_equal(mirrored[:, slots:], told[:, slots:])
 
 
 def test_other_maps_are_another_edition() -> None:
@@ -161,12 +166,12 @@ def test_other_maps_are_another_edition() -> None:
     frames = np.stack([150 + 0.15 * (view(*place).astype(float) - 128) for place in places]).astype(np.uint8)
     maps = np.abs(episode_maps(frames)[:-1].astype(float))
     told = maps[:, TURNS].reshape(len(maps), -1)
-    starts = (0, TURN_NUMBERS, TRANSLATION_FROM, CHANGE_FROM, FLOOR_FROM, HOTBAR_FROM, NUMBERS)
+    starts = (0, TURN_NUMBERS, TRANSLATION_FROM, CHANGE_FROM, FLOOR_FROM, HOTBAR_FROM, STILLNESS_FROM, NUMBERS)
     seen = [maps[:, part].mean() for part in (FLOW, MISFIT, STEP)]
     seen += [told[:, start:stop].mean() for start, stop in pairwise(starts)]
-    assert EDITION == 3
+    assert EDITION == 4
     np.testing.assert_allclose(
-        seen, [0.5465, 0.4942, 0.04128, 0.4117, 0.5709, 2.47, 0.4445, 0.3578, 0.1009], rtol=0.005
+        seen, [0.5465, 0.4942, 0.04128, 0.4117, 0.5709, 2.47, 0.4445, 0.3578, 0.8149, 1.88], rtol=0.005
     )
 
 

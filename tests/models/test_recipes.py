@@ -13,7 +13,7 @@ from models.policy import Policy, PolicyConfig
 from models.train_idm import configure
 
 PARAMETERS: list[tuple[Callable[[], IDMConfig | PolicyConfig], int]] = [
-    (recipes.idm_nano_cpu, 9_558_988),
+    (recipes.idm_nano_cpu, 9_552_496),
     (recipes.idm_vpt_small, 116_284_030),
     (recipes.idm_vpt_released, 482_330_046),
     (recipes.policy_nano_cpu, 2_668_206),
