@@ -110,8 +110,9 @@ def _plot_f1(ax: Axes, report: dict[str, Any]) -> None:
             label="persistence (true action, one frame late)" if kind == "frames" else None,
         )
     _name_keys(ax, [f"{name}\n{row['events']['count']}" for name, row in rows.items()])
-    ax.set(ylim=(0, 1.02), ylabel="F1", title="F1 per key (below the name: events in the truth)")
-    ax.legend(loc="upper right", fontsize=8)
+    ax.set(ylim=(0, 1.02), ylabel="F1")
+    ax.set_title("F1 per key (below the name: events in the truth)", loc="left")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=8)  # bars reach the top
 
 
 def _name_keys(ax: Axes, labels: list[str]) -> None:
