@@ -1,8 +1,8 @@
 """How much of the picture changes between two frames: in a menu almost nothing, but where a click moves an item.
 
-The game draws a menu over a view that stands still, and the recorded picture of it is the same to the last grey level.
-Players click while the cursor rests, so that a click is the one change between still frames. A count of pixels over so
-wide a range is told as its logarithm.
+The game draws a menu over a view that stands still, and where nothing happens the recorded picture of it is the same
+to the last grey level. Players click while the cursor rests: a click that moves an item is one of the few changes
+then, beside captions that come and go. A count of pixels over so wide a range is told as its logarithm.
 
 Shapes: L frames uint8 (L, H, W, 3).
 """
