@@ -36,6 +36,8 @@ TURNS_HIDDEN = 128
 TURNS_DROPOUT = 0.1
 SEEN = slice(FLOW.start, MISFIT.stop)
 """The maps that the stack of motion sees."""
+PLAIN = slice(HOTBAR_FROM, NUMBERS)
+"""The numbers that are features as they are: what the hotbar tells, and how much of the picture changes."""
 BLOCKS, BLOCK_SHARE = 3, 0.5
 """Rectangles of cells whose motion may be hidden in a window of training, and how often each is."""
 BLOCK_SIDES = (2, 7)
@@ -48,7 +50,7 @@ PATCH = 3 * (HALF // GRID) ** 2
 
 def frame_width(schema: ActionSchema) -> int:
     """Features of each frame alone."""
-    return DENSE_WIDTH + CHANGE_WIDTH + TURNS_WIDTH + 2 * schema.camera.bins + NUMBERS - HOTBAR_FROM
+    return DENSE_WIDTH + CHANGE_WIDTH + TURNS_WIDTH + 2 * schema.camera.bins + PLAIN.stop - PLAIN.start
 
 
 class Residual(nn.Module):
@@ -235,6 +237,6 @@ class MotionEncoder(nn.Module):
         change = self.change(frames, seen[:, :, STEP])
         pictures = (x.unflatten(0, frames.shape[:2]) for x in (motion, change))
         numbers = numbers_of(maps)
-        frame = torch.cat([*pictures, *self.turns(numbers), numbers[..., HOTBAR_FROM:]], dim=-1)
+        frame = torch.cat([*pictures, *self.turns(numbers), numbers[..., PLAIN]], dim=-1)
         mixed = self.mix(frame.transpose(1, 2)).transpose(1, 2)
         return self.over_time(self.dropout(mixed)), frame

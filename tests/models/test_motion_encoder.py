@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from models import floor
+from models import floor, hotbar, stillness
 from models.actions import MINECRAFT, bin_centres
 from models.motion import ANSWERS, GRID, episode_maps, numbers_of, seen
 from models.motion_encoder import (
     PATCH,
+    PLAIN,
     Change,
     HideBlocks,
     MotionEncoder,
@@ -107,6 +108,20 @@ def test_the_best_turns_bins_go_to_the_heads_as_they_are() -> None:
     bins = Turns(MINECRAFT)(numbers_of(maps))[1][0, 0].unflatten(0, (2, 11))
     pitch, yaw = bins @ torch.from_numpy(bin_centres()).float()
     assert (pitch.item(), yaw.item()) == (pytest.approx(-3, abs=0.1), pytest.approx(5, abs=0.1))
+
+
+def test_hotbar_and_stillness_go_to_the_heads_as_they_are_though_blocks_are_hidden() -> None:
+    torch.manual_seed(0)
+    options = {"taps": 3, "width": 4, "change_width": 4, "dilations": (2,), "dropout": 0.5}
+    encoder = MotionEncoder(8, MINECRAFT, **options).train()
+    frames = torch.randint(0, 256, (2, 4, 128, 128, 3), dtype=torch.uint8)
+    pictures, maps = seen(frames)
+    alone = encoder(pictures, maps)[1]
+    assert alone.shape[-1] == frame_width(MINECRAFT)
+    told = numbers_of(maps).float()[..., PLAIN]
+    assert told.shape[-1] == hotbar.NUMBERS + stillness.NUMBERS
+    assert told[:, :-1].abs().amin((0, 1)).max() > 0
+    assert torch.equal(alone[..., -told.shape[-1] :], told)
 
 
 def test_blocks_are_hidden_from_a_whole_window_in_training_only() -> None:

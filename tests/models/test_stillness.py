@@ -1,4 +1,4 @@
-"""How much of the picture changes: counted, in a menu at rest nothing but what a click moves."""
+"""How much of the picture changes: pixels are counted, and in a menu at rest clicks are seen by it."""
 
 from pathlib import Path
 
